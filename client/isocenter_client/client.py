@@ -1,0 +1,194 @@
+"""The researcher's client: find, count, freeze, pull, import. Every call is one request of the REST interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isocenter_client.config import load_site
+from isocenter_client.errors import ClientError, NotFound
+from isocenter_client.filters import from_keywords, merged, parse_reference, parse_split
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from isocenter_client.dataset import Dataset
+    from isocenter_client.pull import Report
+    from isocenter_client.rest import Rest
+    from isocenter_client.uploads import ImportReport
+
+PAGE_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Version:
+    """A frozen dataset version: ``reference`` is name@number, ``digest`` the SHA-256 of its manifest."""
+
+    reference: str
+    digest: str
+    counts: dict[str, Any]
+    client: Client = field(repr=False, compare=False)
+
+    def pull(self, folder: str | Path, *, jobs: int = 4, report: Report | None = None) -> Dataset:
+        return self.client.pull(self.reference, folder, jobs=jobs, report=report)
+
+
+class Client:
+    """A server and a token for it; without arguments the one ``isc login`` has stored."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        if url is None or token is None:
+            site = load_site()
+            url, token = url or site.url, token or site.token
+        self.url, self._token = url, token
+        self._rest: Rest | None = None
+
+    def __repr__(self) -> str:
+        return f"Client({self.url})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._rest is not None:
+            self._rest.close()
+            self._rest = None
+
+    @property
+    def rest(self) -> Rest:
+        """The connection, opened when first used."""
+        if self._rest is None:
+            from isocenter_client.rest import Rest
+
+            self._rest = Rest(self.url, self._token)
+        return self._rest
+
+    def find(self, query: Mapping[str, Any] | None = None, *, include_null: bool = False, **where: Any) -> Iterator[dict[str, Any]]:
+        """Cases that match, page by page: ``find(disease="lung_nodule", Modality="CT", SliceThickness__lte=1.5, age=(40, 70))``."""
+        body: dict[str, Any] = {"query": _query(query, include_null, where), "limit": PAGE_ROWS}
+        while True:
+            page = self.rest.ask("/api/v1/cases/search", body)
+            yield from page["items"]
+            if not page["next"]:
+                return
+            body["cursor"] = page["next"]
+
+    def count(self, query: Mapping[str, Any] | None = None, *, include_null: bool = False, **where: Any) -> dict[str, Any]:
+        """``{"cases", "series", "instances", "size_bytes", "by_label", "left_out_null"}``, exact."""
+        return dict(self.rest.ask("/api/v1/cases/count", {"query": _query(query, include_null, where)}))
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """The names a filter may use."""
+        return list(self.rest.get("/api/v1/attributes")["items"])
+
+    def values(self, name: str, disease: str | None = None) -> dict[str, Any]:
+        """Values of an attribute with the number of cases."""
+        return dict(self.rest.get(f"/api/v1/attributes/{_part(name)}/values", disease=disease))
+
+    def case(self, key: str) -> dict[str, Any]:
+        return dict(self.rest.get(f"/api/v1/cases/{_part(key)}"))
+
+    def datasets(self) -> list[dict[str, Any]]:
+        return list(self._all("/api/v1/datasets"))
+
+    def freeze(
+        self,
+        name: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        split: str | tuple[float, ...] | Mapping[str, float] | None = None,
+        seed: int = 0,
+        label_states: Sequence[str] = ("sure", "decided"),
+        include_null: bool = False,
+        disease: str | None = None,
+        scheme: str = "",
+        title: str = "",
+        description: str = "",
+        licence: str = "",
+        **where: Any,
+    ) -> Version:
+        """A new immutable version of what matches now. The dataset is made when it is not there: then name the disease."""
+        asked = _query(query, include_null, where)
+        if disease is None:
+            named = asked.get("terms", {}).get("disease", [])
+            disease = named[0] if len(named) == 1 else None
+        body = {"query": asked, "split": parse_split(split), "seed": seed, "label_states": list(label_states)}
+        try:
+            self.rest.get(f"/api/v1/datasets/{_part(name)}")
+        except NotFound:
+            if disease is None:
+                raise ClientError(f"There is no dataset {name} yet; name its disease to make it.", field="disease") from None
+            new = {"name": name, "disease": disease, "scheme": scheme, "title": title, "description": description, "licence": licence}
+            self.rest.send("POST", "/api/v1/datasets", new)
+        made = self.rest.send("POST", f"/api/v1/datasets/{_part(name)}/versions", body, timeout=600)
+        return Version(made["reference"], made["digest"], made["counts"], self)
+
+    def version(self, reference: str) -> dict[str, Any]:
+        """A version with its counts, query, recipe and card."""
+        name, number = parse_reference(reference)
+        return dict(self.rest.get(f"/api/v1/datasets/{name}/versions/{number}"))
+
+    def pull(self, reference: str, folder: str | Path, *, jobs: int = 4, report: Report | None = None) -> Dataset:
+        """Download ``name@1`` into a folder; resumes, verifies, and downloads nothing the second time."""
+        from isocenter_client.dataset import Dataset
+        from isocenter_client.pull import pull
+
+        name, number = parse_reference(reference)
+        pull(self.rest, name, number, Path(folder), jobs=jobs, report=report)
+        return Dataset(folder)
+
+    def import_folder(self, folder: str | Path | None, hospital: str, **options: Any) -> ImportReport:
+        """Upload a folder and report tables, import them, wait: see :func:`isocenter_client.uploads.import_folder`."""
+        from isocenter_client.uploads import import_folder
+
+        return import_folder(self.rest, Path(folder) if folder is not None else None, hospital, **options)
+
+    def imports(self) -> list[dict[str, Any]]:
+        return list(self._all("/api/v1/imports"))
+
+    def reviews(self) -> dict[str, Any]:
+        """How many questions wait for a person, by kind and disease."""
+        return dict(self.rest.get("/api/v1/reviews/counts"))
+
+    def statistics(self) -> dict[str, Any]:
+        return dict(self.rest.get("/api/v1/statistics/overview"))
+
+    def _all(self, path: str) -> Iterator[dict[str, Any]]:
+        cursor = None
+        while True:
+            page = self.rest.get(path, cursor=cursor, limit=PAGE_ROWS)
+            yield from page["items"]
+            cursor = page.get("next")
+            if not cursor:
+                return
+
+
+def login(url: str, name: str, password: str, *, token_name: str = "isc", days: int = 90) -> str:
+    """A new API token for an account; the password is used once and kept nowhere."""
+    from isocenter_client.rest import Rest
+
+    rest = Rest(url)
+    try:
+        session = rest.send("POST", "/api/v1/session", {"name": name, "password": password})
+        csrf = {"X-Isocenter-CSRF": session["csrf_token"]}
+        token = rest.send("POST", "/api/v1/tokens", {"name": token_name, "days": days}, headers=csrf)["token"]
+        rest.send("DELETE", "/api/v1/session", headers=csrf)
+        return str(token)
+    finally:
+        rest.close()
+
+
+def _query(query: Mapping[str, Any] | None, include_null: bool, where: Mapping[str, Any]) -> dict[str, Any]:
+    return merged(query, from_keywords(where), {"include_null": True} if include_null else None)
+
+
+def _part(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="")

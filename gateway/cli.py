@@ -1,0 +1,140 @@
+"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|deidentify|version``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from isocenter.errors import IsocenterError
+from isocenter.settings import SERVICES, Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 refused or failed (with a sentence on stderr), 2 wrong usage."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return int(_COMMANDS[parsed.command](parsed))
+    except IsocenterError as error:
+        print(f"isocenter: {error.detail}", file=sys.stderr)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "ISOCENTER_" + "_".join(str(part) for part in problem["loc"]).upper() if problem["loc"] else "settings"
+            print(f"isocenter: {name}: {problem['msg']}", file=sys.stderr)
+    except OSError as error:
+        print(f"isocenter: {error.strerror or type(error).__name__}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("isocenter: stopped", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("isocenter", description="From a hospital's images and reports to labelled, versioned datasets.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--data", type=Path, metavar="DIR", help="folder of catalog, objects and key (ISOCENTER_DATA)")
+
+    serve = commands.add_parser("serve", parents=[data], help="run everything, or one service")
+    serve.add_argument("service", nargs="?", choices=("gateway", *SERVICES), help="one service of the distributed mode; none = everything here")
+    serve.add_argument("--host", help="address to listen on (ISOCENTER_HOST, 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (ISOCENTER_PORT, 8600); 0 = any free one")
+    serve.add_argument("--import-root", action="append", type=Path, metavar="DIR", help="folder that may be imported; may be given several times")
+
+    commands.add_parser("migrate", parents=[data], help="bring the catalog to the newest schema, seed diseases and the first administrator")
+    reset = commands.add_parser("reset-password", parents=[data], help="give an account a new random password, printed once")
+    reset.add_argument("name")
+    backup = commands.add_parser("backup", parents=[data], help="copy catalog, objects and key to a folder; again = only what is new")
+    backup.add_argument("destination", type=Path)
+    restore = commands.add_parser("restore", parents=[data], help="put a backup into an empty data folder or catalog, and check it")
+    restore.add_argument("source", type=Path)
+    restore.add_argument("--full", action="store_true", help="check the bytes of every object again after copying, not of a sample")
+    deidentify = commands.add_parser("deidentify", help="de-identify a folder of images into another, without a catalog")
+    deidentify.add_argument("source", type=Path)
+    deidentify.add_argument("destination", type=Path)
+    deidentify.add_argument("--key-file", type=Path, help="key of pseudonyms, made when missing; without it a key is used once and forgotten")
+    commands.add_parser("version", help="print the version")
+    return parser
+
+
+def _settings(parsed: argparse.Namespace) -> Settings:
+    given = {name: getattr(parsed, name) for name in ("data", "host", "port") if getattr(parsed, name, None) is not None}
+    if getattr(parsed, "import_root", None):
+        given["import_roots"] = os.pathsep.join(str(root.resolve()) for root in parsed.import_root)
+    return Settings(**given)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    from gateway.serve import serve
+
+    return serve(_settings(parsed), parsed.service or "", _say)
+
+
+def _migrate(parsed: argparse.Namespace) -> int:
+    from gateway.start import prepare
+
+    started = asyncio.run(prepare(_settings(parsed)))
+    _say("The catalog is at the newest schema.")
+    if started.password is not None:
+        _say(f"First start: sign in as admin with the password {started.password}\nIt is shown this once; change it in your profile.")
+    return 0
+
+
+def _reset_password(parsed: argparse.Namespace) -> int:
+    from gateway.accounts import reset_password
+
+    password = asyncio.run(reset_password(_settings(parsed), parsed.name))
+    _say(f"The new password of {parsed.name} is {password}\nIt is shown this once. All sessions of the account have ended.")
+    return 0
+
+
+def _backup(parsed: argparse.Namespace) -> int:
+    from gateway.backup import backup
+
+    for line in asyncio.run(backup(_settings(parsed), parsed.destination)):
+        _say(line)
+    return 0
+
+
+def _restore(parsed: argparse.Namespace) -> int:
+    from gateway.restore import restore
+
+    for line in asyncio.run(restore(_settings(parsed), parsed.source, full=parsed.full)):
+        _say(line)
+    return 0
+
+
+def _deidentify(parsed: argparse.Namespace) -> int:
+    from gateway.folders import deidentify
+
+    for line in deidentify(parsed.source, parsed.destination, parsed.key_file):
+        _say(line)
+    return 0
+
+
+def _version(_: argparse.Namespace) -> int:
+    _say(f"isocenter {version('isocenter')}")
+    return 0
+
+
+_COMMANDS = {
+    "serve": _serve,
+    "migrate": _migrate,
+    "reset-password": _reset_password,
+    "backup": _backup,
+    "restore": _restore,
+    "deidentify": _deidentify,
+    "version": _version,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

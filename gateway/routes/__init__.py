@@ -1,0 +1,1 @@
+"""The gateway's own JSON routes: sessions, profile and tokens, accounts, audit."""

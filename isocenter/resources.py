@@ -1,0 +1,35 @@
+"""What a process opens once and hands to ``create_app``: catalog, stores, key. Nothing else opens anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isocenter.db import Database
+from isocenter.keys import SiteKey, read_key_file
+from isocenter.objects import ObjectStore, data_config, staging_config
+from isocenter.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The catalog, the store of released objects, the store of unreleased bytes, and the site key."""
+
+    settings: Settings
+    db: Database
+    store: ObjectStore
+    staging: ObjectStore
+    key: SiteKey
+
+    async def close(self) -> None:
+        await self.db.close()
+
+
+def open_resources(settings: Settings, key: SiteKey | None = None) -> Resources:
+    """Open everything a service needs; WrongKey when the key file is missing or no key."""
+    return Resources(
+        settings=settings,
+        db=Database(settings.resolved_catalog_url),
+        store=ObjectStore(data_config(settings)),
+        staging=ObjectStore(staging_config(settings)),
+        key=key or read_key_file(settings.resolved_key_file),
+    )

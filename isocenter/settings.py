@@ -1,0 +1,84 @@
+"""Settings: frozen, typed, prefix ``ISOCENTER_``; read once by the process (``gateway/cli.py``), never at import."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SERVICES = ("ingest", "catalog", "stats", "viewer")
+
+
+class Settings(BaseSettings):
+    """All settings of every process. One sentence each, with unit and the reason of the default."""
+
+    model_config = SettingsConfigDict(env_prefix="ISOCENTER_", frozen=True, extra="ignore")
+
+    data: Path = Field(Path("var/isocenter"), description="Folder of the embedded mode: catalog.db, objects/, staging/, site.key, scratch/.")
+    catalog_url: str = Field("", description="SQLAlchemy URL; empty = SQLite in `data`. Distributed: mysql+asyncmy://user:password@host:port/name?charset=utf8mb4.")
+    store_url: str = Field("", description="Object store: empty = folder `data`/objects; s3://bucket in the distributed mode.")
+    staging_url: str = Field("", description="Store of unreleased bytes (uploads, held): empty = `data`/staging; must be another bucket than `store_url`.")
+    s3_endpoint: str = Field("", description="Endpoint of the S3-compatible store, path style.")
+    s3_region: str = Field("us-east-1", description="Region name sent in signatures; most self-hosted stores accept any.")
+    s3_access_key: str = Field("", description="S3 access key.")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key.")
+    key_file: Path | None = Field(None, description="Site key file (0600); empty = `data`/site.key.")
+    import_roots: str = Field("", description="Folders on the server that may be imported, separated like PATH; empty = none, uploads only.")
+    executor: str = Field("processes:2", description="Where ingest work runs: inline: | processes:N | dask://host:8786. Two processes suit a small server.")
+    import_workers: int = Field(2, ge=1, le=64, description="Batches that one coordinator runs at the same time.")
+    batch_files: int = Field(64, ge=1, le=4096, description="Files a batch: 64 hides the per-task cost (measured: 4 ms a task on Dask).")
+    lease_seconds: int = Field(120, ge=2, description="A batch whose lease is older is taken over by another coordinator.")
+    host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback requires https in front (cookies are Secure).")
+    port: int = Field(8600, ge=0, le=65535, description="Port to listen on; 0 = any free port.")
+    behind_https: bool = Field(False, description="Say true when a proxy in front speaks https; without it the gateway listens on loopback only.")
+    trusted_proxies: str = Field("127.0.0.1,::1", description="Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated.")
+    ingest_url: str = Field("", description="Upstream of the gateway; empty = in this process.")
+    catalog_service_url: str = Field("", description="Upstream of the gateway; empty = in this process.")
+    stats_url: str = Field("", description="Upstream of the gateway; empty = in this process.")
+    viewer_url: str = Field("", description="Upstream of the gateway; empty = in this process.")
+    session_hours: int = Field(12, ge=1, le=24 * 30, description="Life of a browser session: one working day.")
+    upload_limit_bytes: int = Field(64 << 30, ge=1, description="Largest upload of one import.")
+    unpack_limit_bytes: int = Field(256 << 30, ge=1, description="Largest sum of unpacked bytes of one archive (zip bomb).")
+    identity_days: int = Field(3650, ge=1, description="How long capsules with real names and numbers are kept (linking next month's reports needs them).")
+    log_level: str = Field("INFO", description="Level of the JSON log lines.")
+
+    @model_validator(mode="after")
+    def _stores_apart(self) -> Self:
+        if self.store_url and self.store_url == self.staging_url:
+            raise ValueError("ISOCENTER_STAGING_URL must not be ISOCENTER_STORE_URL: unreleased bytes live apart")
+        return self
+
+    @property
+    def resolved_catalog_url(self) -> str:
+        return self.catalog_url or f"sqlite+aiosqlite:///{self.data.absolute() / 'catalog.db'}"
+
+    @property
+    def resolved_key_file(self) -> Path:
+        return self.key_file or self.data.absolute() / "site.key"
+
+    @property
+    def resolved_store_url(self) -> str:
+        return self.store_url or (self.data.absolute() / "objects").as_uri()
+
+    @property
+    def resolved_staging_url(self) -> str:
+        return self.staging_url or (self.data.absolute() / "staging").as_uri()
+
+    @property
+    def scratch(self) -> Path:
+        return self.data.absolute() / "scratch"
+
+    @property
+    def allowed_roots(self) -> tuple[Path, ...]:
+        return tuple(Path(part).resolve() for part in self.import_roots.split(os.pathsep) if part)
+
+    @property
+    def embedded(self) -> bool:
+        """True when SQLite: this process migrates the catalog at start and needs nothing beside it."""
+        return self.resolved_catalog_url.startswith("sqlite")
+
+    def upstream_url(self, service: str) -> str:
+        return {"ingest": self.ingest_url, "catalog": self.catalog_service_url, "stats": self.stats_url, "viewer": self.viewer_url}[service]

@@ -1,0 +1,217 @@
+"""Make a dataset version of what the catalog holds: the canonical manifest, its digest and its counts.
+
+The manifest names content hashes, labels, recipe and policy versions, nothing else: no row ids, no times, no database
+order, not even the dataset's name. The same inputs and site key give the same digest on every back-end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.catalog.split import Member, Recipe, assign
+
+SCHEMA = "isocenter-manifest/1"
+_EXTENSIONS = {
+    "application/dicom": "dcm",
+    "application/gzip": "nii.gz",
+    "application/x-gzip": "nii.gz",
+    "application/x-nifti": "nii",
+    "application/x-nifti+gzip": "nii.gz",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/tiff": "tif",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenFile:
+    """A released object of a series. ``number`` is its geometric place in the series, ``stack`` the ordinal of its stack."""
+
+    sop_uid: str
+    number: int
+    stack: int
+    sha256: str
+    size_bytes: int
+    media_type: str
+    object_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSeries:
+    """A series or slide of a case as it goes into images.csv. Lengths in mm, mpp in micrometres."""
+
+    series_uid: str
+    study_uid: str
+    format: str
+    modality: str
+    body_part: str
+    sequences: tuple[str, ...]
+    phases: tuple[str, ...]
+    slice_thickness_mm: float | None
+    spacing_mm: tuple[float, float] | None  # between rows, between columns
+    rows: int
+    columns: int
+    mpp: float | None
+    objective_power: float | None
+    manufacturer: str
+    model_name: str
+    files: tuple[FrozenFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenCase:
+    """A case with the label that counts now and the images that the query chose. ``patient`` is the pseudonym."""
+
+    case_id: str
+    patient: str
+    sex: str
+    age_years: float | None
+    label: str
+    label_source: str
+    label_state: str
+    label_confidence: float
+    series: tuple[FrozenSeries, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What was asked and what decided: part of the digest."""
+
+    disease: str
+    scheme: str
+    scheme_number: int
+    query: dict[str, Any]
+    label_states: tuple[str, ...]
+    policies: dict[str, list[dict[str, Any]]]  # kind -> [{scope, number, sha256}]
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A version ready to be stored: canonical bytes, their SHA-256, counts, and the part of each case id."""
+
+    manifest: dict[str, Any]
+    content: bytes
+    digest: str
+    counts: dict[str, Any]
+    parts: dict[str, str]
+
+
+def freeze(cases: Sequence[FrozenCase], origin: Origin, recipe: Recipe | None, left_out: dict[str, int]) -> Frozen:
+    """The version of these cases; cases without images are none of it and must not be given."""
+    ordered = sorted(cases, key=lambda case: case.case_id)
+    parts = assign([Member(case.case_id, case.patient, case.label) for case in ordered], recipe) if recipe else {}
+    labels = [_label_row(case, parts.get(case.case_id, "")) for case in ordered]
+    images: list[dict[str, Any]] = []
+    files: list[dict[str, Any]] = []
+    for case in ordered:
+        for series in sorted(case.series, key=lambda item: (item.study_uid, item.series_uid)):
+            folder = f"images/{case.case_id}/{series.series_uid}"
+            images.append(_image_row(case.case_id, series, folder))
+            files += _file_rows(series, folder)
+    manifest = {
+        "schema": SCHEMA,
+        "disease": origin.disease,
+        "scheme": {"code": origin.scheme, "number": origin.scheme_number},
+        "query": origin.query,
+        "label_states": sorted(origin.label_states),
+        "split": recipe.document() if recipe else None,
+        "policies": origin.policies,
+        "labels": labels,
+        "images": images,
+        "files": files,
+    }
+    content = canonical(manifest)
+    counts = _counts(labels, images, files) | {"left_out": left_out}
+    return Frozen(manifest, content, hashlib.sha256(content).hexdigest(), counts, parts)
+
+
+def canonical(document: Any) -> bytes:
+    """JSON with sorted keys, no blanks, UTF-8: equal documents are equal bytes."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def rounded(value: float | None) -> float | None:
+    """Eight significant digits: readable, and finer than any scanner's ruler (0.66145802 mm stays as it is)."""
+    return None if value is None else float(f"{value:.8g}")
+
+
+def extension_of(media_type: str, object_key: str) -> str:
+    """The file ending of an object: from its key when it has one, else from its media type."""
+    name = object_key.rsplit("/", 1)[-1]
+    _, dot, ending = name.partition(".")
+    if dot and 0 < len(ending) <= 8 and ending.replace(".", "").isalnum():
+        return ending.lower()
+    return _EXTENSIONS.get(media_type, "bin")
+
+
+def in_order(files: Sequence[FrozenFile]) -> list[FrozenFile]:
+    return sorted(files, key=lambda file: (file.number, file.sop_uid))
+
+
+def _label_row(case: FrozenCase, part: str) -> dict[str, Any]:
+    formats = sorted({series.format for series in case.series})
+    return {
+        "case_id": case.case_id,
+        "sex": case.sex,
+        "age": None if case.age_years is None else int(case.age_years),
+        "label": case.label,
+        "image_format": ";".join(formats),
+        "split": part,
+        "label_source": case.label_source,
+        "label_state": case.label_state,
+        "label_confidence": rounded(case.label_confidence),
+    }
+
+
+def _image_row(case_id: str, series: FrozenSeries, folder: str) -> dict[str, Any]:
+    spacing = series.spacing_mm or (None, None)
+    return {
+        "case_id": case_id,
+        "series_uid": series.series_uid,
+        "study_uid": series.study_uid,
+        "format": series.format,
+        "modality": series.modality,
+        "body_part": series.body_part,
+        "sequence": ";".join(sorted(set(series.sequences) - {""})),
+        "phase": ";".join(sorted(set(series.phases) - {""})),
+        "slice_thickness_mm": rounded(series.slice_thickness_mm),
+        "spacing_row_mm": rounded(spacing[0]),
+        "spacing_column_mm": rounded(spacing[1]),
+        "rows": series.rows,
+        "columns": series.columns,
+        "instances": len(series.files),
+        "mpp": rounded(series.mpp),
+        "objective_power": rounded(series.objective_power),
+        "manufacturer": series.manufacturer,
+        "model_name": series.model_name,
+        "path": folder,
+    }
+
+
+def _file_rows(series: FrozenSeries, folder: str) -> list[dict[str, Any]]:
+    rows = []
+    for place, file in enumerate(in_order(series.files), 1):
+        path = f"{folder}/{place:06d}.{extension_of(file.media_type, file.object_key)}"
+        rows.append({"path": path, "sha256": file.sha256, "size_bytes": file.size_bytes, "series_uid": series.series_uid, "stack": file.stack})
+    return rows
+
+
+def _counts(labels: list[dict[str, Any]], images: list[dict[str, Any]], files: list[dict[str, Any]]) -> dict[str, Any]:
+    by_split: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in labels:
+        if row["split"]:
+            by_split[row["split"]][row["label"]] += 1
+    return {
+        "cases": len(labels),
+        "series": len(images),
+        "files": len(files),
+        "size_bytes": sum(row["size_bytes"] for row in files),
+        "by_label": dict(sorted(Counter(row["label"] for row in labels).items())),
+        "by_format": dict(sorted(Counter(row["format"] for row in images).items())),
+        "by_split": {name: {"cases": sum(found.values()), "by_label": dict(sorted(found.items()))} for name, found in sorted(by_split.items())},
+    }

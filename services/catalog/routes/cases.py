@@ -1,0 +1,135 @@
+"""Cases: lists and counts of a filter, one case with all its parts, notes, deletion and restoring."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from isocenter.audit import record
+from isocenter.changes import note_changes
+from isocenter.paging import Cursor, Limit
+from isocenter.search import Filter, parse_filter
+from isocenter.web import CatalogReader, Editor, Opened, check_revision, etag
+from services.catalog.schemas.cases import CaseChange, CaseCount, CaseDetail, CaseOut, CasePage, CaseQuery, CaseSearch
+from services.catalog.store import case_detail as detail_store
+from services.catalog.store import cases as store
+
+router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
+
+Codes = Annotated[list[str] | None, Query(max_length=50, description="Repeat it for several values (OR).")]
+Years = Annotated[float | None, Query(ge=0, le=150)]
+Prefix = Annotated[str, Query(pattern=r"^[A-Za-z0-9-]{0,32}$", description="Beginning of a case key.")]
+
+
+def _filter(disease: Codes, label: Codes, label_state: Codes, sex: Codes, modality: Codes, age_gte: Years, age_lte: Years) -> Filter:
+    named = {"disease": disease, "label": label, "label_state": label_state, "sex": sex, "Modality": modality}
+    document: dict[str, Any] = {"terms": {name: values for name, values in named.items() if values}}
+    if bounds := {key: value for key, value in (("gte", age_gte), ("lte", age_lte)) if value is not None}:
+        document["ranges"] = {"age": bounds}
+    return parse_filter(document)
+
+
+@router.get("")
+async def list_cases(
+    opened: Opened,
+    who: CatalogReader,
+    disease: Codes = None,
+    label: Codes = None,
+    label_state: Codes = None,
+    sex: Codes = None,
+    modality: Codes = None,
+    age_gte: Years = None,
+    age_lte: Years = None,
+    q: Prefix = "",
+    deleted: bool = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> CasePage:
+    """Cases by the most used filters; POST /cases/search takes any."""
+    query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
+    async with opened.db.read() as session:
+        return await store.page(session, who, query, prefix=q, deleted=deleted, cursor=cursor, limit=limit)
+
+
+@router.get("/count")
+async def count_cases(
+    opened: Opened,
+    who: CatalogReader,
+    disease: Codes = None,
+    label: Codes = None,
+    label_state: Codes = None,
+    sex: Codes = None,
+    modality: Codes = None,
+    age_gte: Years = None,
+    age_lte: Years = None,
+    q: Prefix = "",
+    deleted: bool = False,
+) -> CaseCount:
+    query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
+    async with opened.db.read() as session:
+        return await store.count(session, who, query, prefix=q, deleted=deleted)
+
+
+@router.post("/search")
+async def search_cases(opened: Opened, who: CatalogReader, body: CaseSearch) -> CasePage:
+    """A page of the cases a filter of the search language finds."""
+    query = parse_filter(body.query)
+    async with opened.db.read() as session:
+        return await store.page(session, who, query, cursor=body.cursor, limit=body.limit)
+
+
+@router.post("/count")
+async def count_search(opened: Opened, who: CatalogReader, body: CaseQuery) -> CaseCount:
+    query = parse_filter(body.query)
+    async with opened.db.read() as session:
+        return await store.count(session, who, query)
+
+
+@router.get("/{key}")
+async def get_case(opened: Opened, who: CatalogReader, key: str, response: Response) -> CaseDetail:
+    """One case with all its parts; audited once per account, study and hour."""
+    async with opened.db.read() as session:
+        detail = await detail_store.case_detail(session, who, await store.case_of(session, who, key, deleted=True))
+    async with opened.db.write() as session:
+        await detail_store.note_view(session, who, detail)
+    response.headers.update(etag(detail.revision))
+    return detail
+
+
+@router.patch("/{key}")
+async def change_case(opened: Opened, who: Editor, key: str, body: CaseChange, request: Request, response: Response) -> CaseOut:
+    """Change the note. Needs If-Match."""
+    async with opened.db.write() as session:
+        row = await store.case_of(session, who, key)
+        check_revision(request, row.revision)
+        await store.set_note(session, row, body.note)
+        # The text itself may say what the audit trail must not hold.
+        record(session, who, "change", f"case:{key}", after={"changed": ["note"], "characters": len(body.note)})
+        await note_changes(session, [row.id])
+        changed = await store.case_out(session, who, row)
+    response.headers.update(etag(changed.revision))
+    return changed
+
+
+@router.delete("/{key}", status_code=204)
+async def delete_case(opened: Opened, who: Editor, key: str, request: Request) -> None:
+    """Soft: nobody sees it any more; restore brings it back. Dataset versions that hold it stay as they are."""
+    await _set_deleted(opened, who, key, request, True)
+
+
+@router.post("/{key}/restore")
+async def restore_case(opened: Opened, who: Editor, key: str, request: Request) -> CaseOut:
+    return await _set_deleted(opened, who, key, request, False)
+
+
+async def _set_deleted(opened: Opened, who: Editor, key: str, request: Request, deleted: bool) -> CaseOut:
+    async with opened.db.write() as session:
+        row = await store.case_of(session, who, key, deleted=not deleted)
+        if "if-match" in request.headers:
+            check_revision(request, row.revision)
+        if (row.deleted_at is not None) != deleted:
+            await store.set_deleted(session, row, deleted)
+            record(session, who, "delete" if deleted else "restore", f"case:{key}")
+            await note_changes(session, [row.id])
+        return await store.case_out(session, who, row)

@@ -1,0 +1,114 @@
+"""Datasets and their versions: make, freeze, describe. Their bytes: ``routes/downloads.py``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Path, Response
+
+from isocenter.audit import record
+from isocenter.changes import note_changes
+from isocenter.errors import Conflict, InvalidInput
+from isocenter.models import Dataset, DatasetVersion, now
+from isocenter.paging import Cursor, Limit
+from isocenter.resources import Resources
+from isocenter.search import parse_filter
+from isocenter.web import CatalogReader, Freezer, Opened
+from services.catalog import tables
+from services.catalog.card import make_card
+from services.catalog.freeze import Frozen, freeze
+from services.catalog.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
+from services.catalog.split import parse_recipe
+from services.catalog.store import datasets as store
+from services.catalog.store import diseases as disease_store
+from services.catalog.store import freezing
+
+router = APIRouter(prefix="/api/v1/datasets", tags=["datasets"])
+
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.get("")
+async def list_datasets(opened: Opened, who: CatalogReader, limit: Limit = 100, cursor: Cursor = None) -> DatasetPage:
+    async with opened.db.read() as session:
+        return await store.page(session, who, cursor, limit)
+
+
+@router.post("", status_code=201)
+async def add_dataset(opened: Opened, who: Freezer, body: DatasetIn) -> DatasetOut:
+    async with opened.db.write() as session:
+        disease = await disease_store.visible_disease(session, who, body.disease)
+        if disease.deleted_at is not None:
+            raise Conflict("The disease is deleted; restore it first.", field="disease")
+        scheme = await disease_store.scheme_of(session, disease.id, body.scheme)
+        row = Dataset(
+            name=body.name, title=body.title, description=body.description, licence=body.licence, disease_id=disease.id, scheme_id=scheme.id,
+            created_by=who.name,
+        )
+        made = await store.add_dataset(session, who, row)
+        record(session, who, "create", f"dataset:{body.name}")
+    return made
+
+
+@router.get("/{name}")
+async def get_dataset(opened: Opened, who: CatalogReader, name: str) -> DatasetDetail:
+    async with opened.db.read() as session:
+        return await store.dataset_detail(session, await store.dataset_of(session, who, name))
+
+
+@router.post("/{name}/versions", status_code=201)
+async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn) -> VersionDetail:
+    """Freeze: an immutable version of what matches now. Objects first, then all rows in one transaction."""
+    query = parse_filter(body.query)
+    recipe = parse_recipe(body.split, body.seed) if body.split is not None else None
+    async with freezing.snapshot(opened.db) as session:
+        dataset = await store.dataset_to_freeze(session, who, name)
+        about, origin = await freezing.about_of(session, dataset, query, body.label_states)
+        found = await freezing.gather(session, who, dataset, query, body.label_states)
+    if not found.cases:
+        raise InvalidInput("No case with a label and released images matches; see left_out for why.", field="query", left_out=found.left_out)
+    origin = replace(origin, policies=found.policies)
+    frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, recipe, found.left_out))
+    await anyio.to_thread.run_sync(partial(_put, opened, frozen))
+    async with opened.db.write() as session:
+        number = await freezing.next_number(session, dataset.id)
+        card = make_card(replace(about, number=number), frozen.manifest, frozen.counts, frozen.digest)
+        version = DatasetVersion(
+            dataset_id=dataset.id, number=number, digest=frozen.digest, manifest_key=manifest_key(frozen.digest), query=query.document(),
+            recipe={"split": frozen.manifest["split"], "label_states": frozen.manifest["label_states"], "include_null": query.include_null},
+            policies=found.policies, counts=frozen.counts, card=card, created_by=who.name, created_at=now(),
+        )
+        await freezing.add_version(session, version, frozen, found.members)
+        record(session, who, "freeze", f"dataset:{name}@{number}", after={"digest": frozen.digest, "cases": frozen.counts["cases"]})
+        await note_changes(session, ())
+        return await store.version_detail(session, dataset, version)
+
+
+@router.get("/{name}/versions/{number}")
+async def get_version(opened: Opened, who: CatalogReader, name: str, number: Number) -> VersionDetail:
+    async with opened.db.read() as session:
+        dataset, version = await store.version_of(session, who, name, number)
+        return await store.version_detail(session, dataset, version)
+
+
+@router.get("/{name}/versions/{number}/card", response_class=Response, responses={200: {"content": {"text/markdown": {}}}})
+async def get_card(opened: Opened, who: CatalogReader, name: str, number: Number) -> Response:
+    """The card as markdown."""
+    async with opened.db.read() as session:
+        _, version = await store.version_of(session, who, name, number)
+    return Response(str(version.card["markdown"]), media_type="text/markdown; charset=utf-8")
+
+
+def manifest_key(digest: str) -> str:
+    return f"datasets/{digest}/manifest.json"
+
+
+def _put(resources: Resources, frozen: Frozen) -> None:
+    """Content addressed: writing a version twice is harmless, and a crash before the rows leaves only an orphan."""
+    folder = f"datasets/{frozen.digest}"
+    resources.store.put_bytes(f"{folder}/labels.csv", tables.labels_csv(frozen.manifest).encode())
+    resources.store.put_bytes(f"{folder}/images.csv", tables.images_csv(frozen.manifest).encode())
+    resources.store.put_bytes(manifest_key(frozen.digest), frozen.content)

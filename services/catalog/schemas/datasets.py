@@ -1,0 +1,97 @@
+"""Wire shapes of datasets and their versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from isocenter.paging import Page
+from services.catalog.split import SEED_LIMIT
+
+DATASET_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+
+class DatasetIn(BaseModel):
+    name: str = Field(pattern=DATASET_NAME, max_length=64, description="Small letters, digits, - and _; it stands in name@version.")
+    title: str = Field("", max_length=255)
+    description: str = Field("", max_length=20_000)
+    disease: str = Field(max_length=32)
+    scheme: str = Field("", max_length=32, description="Label scheme; empty = the first of the disease.")
+    licence: str = Field("", max_length=255)
+
+
+class FreezeIn(BaseModel):
+    """What a version is made of. The disease and scheme are the dataset's."""
+
+    query: dict[str, Any] = {}
+    label_states: list[Literal["sure", "decided"]] = Field(["sure", "decided"], min_length=1, max_length=2)
+    split: dict[str, float] | None = None
+    seed: int = Field(0, ge=0, lt=SEED_LIMIT)
+
+
+class VersionOut(BaseModel):
+    name: str
+    number: int
+    reference: str = Field(description="name@number")
+    digest: str = Field(description="SHA-256 of the canonical manifest")
+    counts: dict[str, Any]
+    query: dict[str, Any]
+    recipe: dict[str, Any]
+    policies: dict[str, Any]
+    created_at: datetime
+    created_by: str
+    withdrawn_at: datetime | None = Field(description="Set when a patient in it withdrew: the bytes are no longer served.")
+
+
+class VersionDetail(VersionOut):
+    card: dict[str, Any]
+
+
+class DatasetOut(BaseModel):
+    name: str
+    title: str
+    description: str
+    disease: str
+    scheme: str
+    licence: str
+    created_by: str
+    created_at: datetime
+    latest: int | None = Field(description="Number of the newest version.")
+    revision: int
+
+
+class DatasetPage(Page[DatasetOut]):
+    pass
+
+
+class DatasetDetail(DatasetOut):
+    versions: list[VersionOut] = Field(description="Newest first.")
+
+
+class AttributeOut(BaseModel):
+    """A name of the search language."""
+
+    name: str
+    grain: str = Field(description="case | label | series | stack | report: conditions on series and stacks hold for one and the same series")
+    kind: str = Field(description="code (equal) | text (equal in any case) | words (contains) | number (ranges)")
+    title_en: str
+    title_zh: str
+    unit: str
+    values: list[str] = Field(description="The closed set, empty when open.")
+
+
+class ValueCount(BaseModel):
+    value: str
+    cases: int
+
+
+class AttributeValues(BaseModel):
+    """Values with the number of visible cases that have them; for numbers the range instead."""
+
+    name: str
+    values: list[ValueCount]
+    minimum: float | None = None
+    maximum: float | None = None
+    missing: int = Field(description="Visible cases without any value.")

@@ -1,0 +1,267 @@
+"""What a reviewer is shown beside a question: scrubbed texts with evidence, images, candidates; values only with the permission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from isocenter.models import (
+    Case,
+    CaseStudy,
+    Disease,
+    Import,
+    ImportItem,
+    Label,
+    LabelClass,
+    LabelScheme,
+    Report,
+    ReportText,
+    Review,
+    ReviewDecision,
+    Series,
+    Study,
+)
+from isocenter.resources import Resources
+from services.ingest.identity import ItemCapsule, ReportCapsule, StudyCapsule
+from services.ingest.schemas import Choice, ReviewView
+from services.ingest.stages.label import texts_of_cases
+from services.ingest.store import capsules
+
+TITLES = {
+    "accept": ("Take it in", "接收"),
+    "refuse": ("Refuse", "拒绝"),
+    "retry": ("Try again", "重试"),
+    "none": ("None of these", "都不是"),
+    "cannot_tell": ("Cannot tell", "无法判断"),
+}
+IMAGES_MAX = 24
+
+
+async def view(session: AsyncSession, review: Review, *, full: bool) -> ReviewView:
+    """The question as a person reads it; ``full`` adds texts, images and earlier answers."""
+    case_key = await session.scalar(select(Case.key).where(Case.id == review.case_id)) if review.case_id else None
+    disease = await session.scalar(select(Disease.code).where(Disease.id == review.disease_id)) if review.disease_id else None
+    import_key = await session.scalar(select(Import.key).where(Import.id == review.import_id)) if review.import_id else None
+    proposal = dict(review.proposal)
+    decisions: list[dict[str, Any]] = []
+    if full:
+        proposal |= await _evidence(session, review)
+        rows = await session.scalars(select(ReviewDecision).where(ReviewDecision.review_id == review.id).order_by(ReviewDecision.id.desc()))
+        decisions = [
+            {"account": r.account, "value": r.value["value"], "note": r.note, "created_at": r.created_at.isoformat(), "undone": r.undone_at is not None}
+            for r in rows
+        ]
+    return ReviewView(
+        key=review.key,
+        kind=review.kind,
+        subject=review.subject,
+        disease=disease,
+        case_key=case_key,
+        import_key=import_key,
+        priority=review.priority,
+        state=review.state,
+        created_at=review.created_at,
+        lease_account=review.lease_account,
+        choices=await _choices(session, review),
+        proposal=proposal,
+        decisions=decisions,
+        revision=review.revision,
+    )
+
+
+async def _choices(session: AsyncSession, review: Review) -> list[Choice]:
+    titles: dict[str, tuple[str, str]] = dict(TITLES)
+    if review.kind == "label" and review.disease_id is not None:
+        rows = await session.execute(
+            select(LabelClass.code, LabelClass.title_en, LabelClass.title_zh)
+            .join(LabelScheme, LabelScheme.id == LabelClass.scheme_id)
+            .where(LabelScheme.disease_id == review.disease_id, LabelScheme.code == str(review.proposal.get("scheme", "")))
+        )
+        titles |= {code: (en, zh) for code, en, zh in rows}
+    if review.kind == "disease":
+        titles |= {code: (en, zh) for code, en, zh in await session.execute(select(Disease.code, Disease.title_en, Disease.title_zh))}
+    if review.kind == "link":
+        titles |= {str(entry["report_key"]): (f"Report {n}", f"报告 {n}") for n, entry in enumerate(review.proposal["candidates"], start=1)}
+    return [Choice(value=str(c), title_en=titles.get(str(c), (str(c), str(c)))[0], title_zh=titles.get(str(c), (str(c), str(c)))[1]) for c in review.choices]
+
+
+async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
+    if review.kind == "label" and review.case_id is not None:
+        studies = list(await session.scalars(select(CaseStudy.study_id).where(CaseStudy.case_id == review.case_id)))
+        texts = (await texts_of_cases(session, [review.case_id])).get(review.case_id, [])
+        labels = await _newest_labels(session, [text.report_id for text in texts], review)
+        reports = [
+            {
+                "key": text.key,
+                "kind": text.kind,
+                "shifted_date": text.date,
+                "sections": text.sections,
+                "evidence": labels[text.report_id].evidence if text.report_id in labels else [],
+                "value": labels[text.report_id].value if text.report_id in labels else "",
+                "reason": labels[text.report_id].reason if text.report_id in labels else "",
+            }
+            for text in texts
+        ]
+        return {"reports": reports, "images": await _images(session, studies)}
+    if review.kind in ("link", "disease"):
+        study = await session.scalar(select(Study).where(Study.uid == str(review.proposal["study_uid"])))
+        if study is None:
+            return {}
+        shown: dict[str, Any] = {
+            "study": {
+                "uid": study.uid,
+                "body_part": study.body_part,
+                "shifted_date": study.shifted_date.isoformat() if study.shifted_date else None,
+                "sex": study.sex,
+                "age_years": study.age_years,
+                "images": await _images(session, [study.id]),
+            }
+        }
+        if review.kind == "link":
+            keys = [str(entry["report_key"]) for entry in review.proposal["candidates"]]
+            texts_by_key = await _texts(session, keys)
+            shown["candidates"] = [{**entry, **texts_by_key.get(str(entry["report_key"]), {})} for entry in review.proposal["candidates"]]
+        return shown
+    if review.kind == "pixels" and "series_uid" in review.proposal:
+        series = await session.scalar(select(Series).where(Series.uid == str(review.proposal["series_uid"])))
+        if series is None:
+            return {}
+        url = f"/api/v1/series/{series.uid}/preview"
+        facts = {
+            "modality": series.modality,
+            "rows": series.rows,
+            "columns": series.columns,
+            "instances": series.instance_count,
+            "manufacturer": series.manufacturer,
+        }
+        return {"images": [{"preview": url, "frames": series.frame_count}], "facts": facts}
+    if "ordinal" in review.proposal:
+        return {"images": [{"preview": f"/api/v1/reviews/{review.key}/preview"}]}
+    return {}
+
+
+async def _newest_labels(session: AsyncSession, report_ids: Sequence[int], review: Review) -> dict[int, Label]:
+    rows = await session.scalars(
+        select(Label)
+        .join(LabelScheme, LabelScheme.id == Label.scheme_id)
+        .where(Label.report_id.in_(report_ids), Label.case_id.is_(None), LabelScheme.disease_id == review.disease_id)
+        .order_by(Label.id)
+    )
+    return {row.report_id: row for row in rows if row.report_id is not None}
+
+
+async def _texts(session: AsyncSession, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    rows = await session.execute(
+        select(Report, ReportText).join(ReportText, ReportText.report_id == Report.id).where(Report.key.in_(keys)).order_by(ReportText.version)
+    )
+    return {
+        report.key: {
+            "kind": report.kind,
+            "shifted_date": report.shifted_date.isoformat() if report.shifted_date else None,
+            "sex": report.sex,
+            "age_years": report.age_years,
+            "sections": text.sections,
+        }
+        for report, text in rows
+    }
+
+
+async def _images(session: AsyncSession, study_ids: Sequence[int]) -> list[dict[str, Any]]:
+    rows = await session.scalars(
+        select(Series).where(Series.study_id.in_(study_ids), Series.deleted_at.is_(None)).order_by(Series.study_id, Series.number, Series.id).limit(IMAGES_MAX)
+    )
+    return [
+        {
+            "series_uid": row.uid,
+            "thumbnail": f"/api/v1/series/{row.uid}/thumbnail",
+            "preview": f"/api/v1/series/{row.uid}/preview",
+            "modality": row.modality,
+            "description": row.description,
+            "sequence": row.sequence,
+            "phase": row.phase,
+            "format": row.format,
+            "instance_count": row.instance_count,
+            "frame_count": row.frame_count,
+            "state": row.state,
+        }
+        for row in rows
+    ]
+
+
+async def identity_of(session: AsyncSession, resources: Resources, review: Review) -> list[dict[str, Any]]:
+    """Raw values side by side: the study and its candidates. The caller checks the permission and writes the audit event."""
+    shown: list[dict[str, Any]] = []
+    if review.kind in ("link", "disease"):
+        study = await session.scalar(select(Study).where(Study.uid == str(review.proposal["study_uid"])))
+        if study is not None:
+            shown.extend(await _study_values(session, resources, [study.id]))
+        keys = [str(entry["report_key"]) for entry in review.proposal.get("candidates", ())]
+        reports = {row.id: row.key for row in await session.scalars(select(Report).where(Report.key.in_(keys)))}
+        shown.extend(await _report_values(session, resources, reports))
+    elif review.case_id is not None:
+        studies = list(await session.scalars(select(CaseStudy.study_id).where(CaseStudy.case_id == review.case_id)))
+        shown.extend(await _study_values(session, resources, studies))
+        texts = (await texts_of_cases(session, [review.case_id])).get(review.case_id, [])
+        shown.extend(await _report_values(session, resources, {text.report_id: text.key for text in texts}))
+    elif review.item_id is not None:
+        capsule = await capsules.get(session, resources.key, "item", review.item_id, ItemCapsule)
+        if capsule is not None:
+            read = capsule.reading.identified if capsule.reading else None
+            shown.append(
+                {
+                    "of": "file",
+                    "path": capsule.path,
+                    "patient_name": read.patient_name if read else "",
+                    "patient_id": read.patient_id if read else "",
+                    "study_date": read.study_date if read else "",
+                }
+            )
+    return shown
+
+
+async def _study_values(session: AsyncSession, resources: Resources, study_ids: Sequence[int]) -> list[dict[str, Any]]:
+    sealed = await capsules.get_many(session, resources.key, "study", study_ids, StudyCapsule)
+    return [
+        {
+            "of": "study",
+            "key": c.identity.key,
+            "patient_name": c.identity.patient_name,
+            "patient_id": c.identity.patient_id,
+            "sex": c.identity.sex,
+            "age_years": c.identity.age_years,
+            "birth_date": c.identity.birth_date,
+            "date": c.identity.study_date,
+            "accession_number": c.identity.accession_number,
+            "pathology_number": c.identity.pathology_number,
+        }
+        for c in sealed.values()
+    ]
+
+
+async def _report_values(session: AsyncSession, resources: Resources, reports: dict[int, str]) -> list[dict[str, Any]]:
+    sealed = await capsules.get_many(session, resources.key, "report", reports, ReportCapsule)
+    return [
+        {
+            "of": "report",
+            "key": reports[report],
+            "patient_name": c.row.patient_name,
+            "patient_id": c.row.patient_id,
+            "sex": c.row.sex,
+            "age_years": c.row.age_years,
+            "birth_date": c.row.birth_date,
+            "date": c.row.exam_date or c.row.report_date,
+            "accession_number": c.row.accession_number,
+            "pathology_number": c.row.pathology_number,
+        }
+        for report, c in sealed.items()
+    ]
+
+
+async def item_source(session: AsyncSession, resources: Resources, review: Review) -> ItemCapsule | None:
+    """Where the file of an item question is."""
+    if review.item_id is None or await session.get(ImportItem, review.item_id) is None:
+        return None
+    return await capsules.get(session, resources.key, "item", review.item_id, ItemCapsule)

@@ -1,0 +1,141 @@
+"""Where ingest work runs: any ``concurrent.futures.Executor``, and a pool that survives workers that die.
+
+``inline:`` (a thread, for tests), ``processes:N`` (the default) or ``dask://host:8786`` (optional extra). One item that
+kills its process takes a whole ProcessPool with it, on Dask only its own task: so whatever breaks, the unresolved items
+are run one by one in a pool of their own, and only the culprit is quarantined (design.md section 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from isocenter.errors import InvalidInput, Unavailable
+
+log = logging.getLogger(__name__)
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Common = TypeVar("Common")
+
+NICE = 5  # import work gives way to people looking at images
+ATTEMPTS = 3
+SECONDS_PER_ITEM = 120
+
+
+def _worker_starts() -> None:
+    os.nice(NICE)
+
+
+def open_executor(spec: str) -> Executor:
+    """The executor of a setting; InvalidInput for a spec that is none of the three."""
+    kind, _, rest = spec.partition(":")
+    if kind == "inline":
+        return ThreadPoolExecutor(1, thread_name_prefix="ingest")
+    if kind == "processes" and rest.isdigit() and int(rest) > 0:
+        return ProcessPoolExecutor(int(rest), mp_context=multiprocessing.get_context("spawn"), initializer=_worker_starts)
+    if kind == "dask":
+        from distributed import Client  # optional extra, imported in this one place
+
+        # pure=False: with the default, identical calls run once.
+        executor: Executor = Client(f"tcp:{rest}").get_executor(pure=False)  # type: ignore[no-untyped-call]
+        return executor
+    raise InvalidInput(f"ISOCENTER_EXECUTOR is inline:, processes:N or dask://host:port, not {kind}:", field="executor")
+
+
+class WorkPool:
+    """Runs ``function(common, tasks) -> results`` (same length) in the executor; nothing an item does ends the pool."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self._executor: Executor | None = None
+        self.restarts = 0
+
+    def _open(self) -> Executor:
+        if self._executor is None:
+            self._executor = open_executor(self.spec)
+        return self._executor
+
+    async def run(
+        self,
+        function: Callable[[Common, Sequence[Task]], list[Result]],
+        common: Common,
+        tasks: Sequence[Task],
+        crashed: Callable[[Task], Result],
+    ) -> list[Result]:
+        """Results in order. A task that kills or hangs its worker ``ATTEMPTS`` times gets ``crashed(task)``."""
+        if not tasks:
+            return []
+        executor = self._open()
+        try:
+            return await self._submit(executor, function, common, tasks)
+        except (BrokenExecutor, CancelledError, TimeoutError, MemoryError) as error:
+            log.warning("a worker died or hung kind=%s items=%d; running them one by one", type(error).__name__, len(tasks))
+            self._drop(executor)
+        await self._probe(function, common)
+        return [await self._alone(function, common, task, crashed) for task in tasks]
+
+    async def _probe(self, function: Any, common: Any) -> None:
+        """Unavailable when workers cannot even start: then no file is to blame, and none may be quarantined for it."""
+        isolated = open_executor("processes:1") if self.spec != "inline:" else open_executor("inline:")
+        try:
+            await self._submit(isolated, function, common, [])
+        except (BrokenExecutor, CancelledError, TimeoutError, MemoryError) as error:
+            raise Unavailable("The ingest workers cannot start; see the log.") from error
+        finally:
+            _kill(isolated)
+
+    async def _submit(self, executor: Executor, function: Any, common: Any, tasks: Sequence[Any]) -> list[Any]:
+        try:
+            future = executor.submit(function, common, tuple(tasks))
+            results: list[Any] = await asyncio.wait_for(asyncio.wrap_future(future), SECONDS_PER_ITEM + 5 * len(tasks))
+        except asyncio.CancelledError:
+            if asyncio.current_task() is not None and asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise
+            raise BrokenExecutor("the executor cancelled the task") from None
+        except Exception as error:
+            # Dask's KilledWorker is no BrokenExecutor and its class is only there with the extra.
+            if type(error).__name__ in ("KilledWorker", "FutureCancelledError", "CommClosedError"):
+                raise BrokenExecutor(type(error).__name__) from error
+            raise
+        return results
+
+    async def _alone(self, function: Any, common: Any, task: Any, crashed: Callable[[Any], Any]) -> Any:
+        for _ in range(ATTEMPTS):
+            isolated = open_executor("processes:1") if self.spec != "inline:" else open_executor("inline:")
+            try:
+                return (await self._submit(isolated, function, common, [task]))[0]
+            except (BrokenExecutor, CancelledError, TimeoutError, MemoryError):
+                _kill(isolated)
+            finally:
+                isolated.shutdown(wait=False)
+        return crashed(task)
+
+    def _drop(self, executor: Executor) -> None:
+        if self._executor is executor:
+            self._executor = None
+            self.restarts += 1
+            _kill(executor)
+
+    def close(self) -> None:
+        """End the workers without waiting for work that a lease will give to somebody else."""
+        if self._executor is not None:
+            _kill(self._executor)
+            self._executor = None
+
+
+def _kill(executor: Executor) -> None:
+    """End the processes of a pool at once, hung ones too."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    for process in processes:
+        process.kill()
+    try:
+        executor.shutdown(wait=False, cancel_futures=True)
+    except Exception as error:  # Dask's executor refuses cancel_futures
+        log.debug("shutdown without cancelling kind=%s", type(error).__name__)
+        executor.shutdown(wait=False)

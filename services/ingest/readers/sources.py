@@ -1,0 +1,25 @@
+"""Keyed hashes of source files: lookups for duplicates that cannot be tried against known files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from isocenter.keys import SiteKey
+
+CHUNK_BYTES = 1 << 20
+
+
+def file_hmac(path: Path, key: SiteKey) -> str:
+    """Keyed hash of a file's bytes, 64 hex digits."""
+    hasher = key.content_hasher("source")
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def bytes_hmac(data: bytes, key: SiteKey) -> str:
+    """As :func:`file_hmac`, of bytes already read."""
+    hasher = key.content_hasher("source")
+    hasher.update(data)
+    return hasher.hexdigest()

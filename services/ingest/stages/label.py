@@ -1,0 +1,289 @@
+"""Label: rules over scrubbed texts give report labels, reports give case labels; the doubtful go to review.
+
+What counts for a case, in this order: a reviewer's decision, a label that was provided with the data, the rules. A
+decision is never overwritten: evidence that contradicts it asks a new question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from isocenter.changes import note_changes
+from isocenter.db import upsert_ignore
+from isocenter.diseases import DiseaseDefinition, definition_of
+from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
+from services.ingest.cases import aggregate_case
+from services.ingest.label import label_report
+from services.ingest.report_records import CaseLabel as Aggregated
+from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.ruleset import rule_set
+from services.ingest.stages.context import Context
+from services.ingest.store import imports, policies, reviews
+
+CASES_PER_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Text:
+    """The newest scrubbed text of a report."""
+
+    report_id: int
+    key: str
+    kind: str
+    date: str
+    text_id: int
+    sections: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One case to label under one scheme."""
+
+    case_id: int
+    case_key: str
+    disease_id: int
+    scheme: LabelScheme
+    classes: tuple[str, ...]
+    texts: tuple[Text, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the rules say: per report and for the case."""
+
+    reports: tuple[tuple[Text, ReportLabel], ...]
+    case: Aggregated | None
+
+
+async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
+    """Cases of this import's studies, and of studies whose reports came with it."""
+    async with context.resources.db.read() as session:
+        studies = select(ImportItem.study_id).where(ImportItem.import_id == context.import_id, ImportItem.study_id.is_not(None))
+        reports = select(ImportItem.report_id).where(ImportItem.import_id == context.import_id, ImportItem.report_id.is_not(None))
+        linked = select(Link.study_id).where(Link.report_id.in_(reports), Link.active.is_(True))
+        ids = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.study_id.in_(studies))))
+        ids |= set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.study_id.in_(linked))))
+    ordered = sorted(ids)
+    chunks = [ordered[start : start + CASES_PER_BATCH] for start in range(0, len(ordered), CASES_PER_BATCH)]
+    return [({"cases": chunk}, len(chunk)) for chunk in chunks]
+
+
+async def run(context: Context) -> None:
+    await label(context, list(context.payload["cases"]), last=True)
+
+
+async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> None:
+    """Label these cases anew and move the pointers."""
+    async with context.resources.db.read() as session:
+        definitions = {d.id: definition_of(d.definition, d.code) for d in await policies.diseases(session)}
+        questions = await _questions(session, case_ids, context.options.get("schemes") or {})
+    answers = await asyncio.to_thread(lambda: [_answer(definitions[q.disease_id], q) for q in questions])
+    async with context.commit(last=last) as session:
+        rule_sets = {}
+        for disease_id, definition in definitions.items():
+            body = {"disease": definition.code, "number": definition.number}
+            rule_sets[disease_id] = (await policies.ensure(session, "rules", definition.code, body, definition.sha256)).id
+        await write_answers(session, context, questions, answers, rule_sets)
+        await note_changes(session, case_ids)
+
+
+async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Mapping[str, str]) -> list[Question]:
+    cases = [row for (row,) in await imports.chunked(session, select(Case).where(Case.deleted_at.is_(None)), Case.id, case_ids)]
+    codes = {d.id: d.code for d in await session.scalars(select(Disease))}
+    schemes = await policies.schemes(session, sorted({case.disease_id for case in cases}))
+    classes: dict[int, list[str]] = {}
+    for scheme_id, code in await session.execute(select(LabelClass.scheme_id, LabelClass.code).order_by(LabelClass.scheme_id, LabelClass.ordinal)):
+        classes.setdefault(scheme_id, []).append(code)
+    texts = await texts_of_cases(session, [case.id for case in cases])
+    questions = []
+    for case in sorted(cases, key=lambda row: row.id):
+        own = [scheme for scheme in schemes if scheme.disease_id == case.disease_id]
+        wanted = chosen.get(codes[case.disease_id], "")
+        scheme = next((s for s in own if s.code == wanted), own[0] if own else None)
+        if scheme is not None:
+            questions.append(Question(case.id, case.key, case.disease_id, scheme, tuple(classes.get(scheme.id, ())), tuple(texts.get(case.id, ()))))
+    return questions
+
+
+async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict[int, list[Text]]:
+    """case -> newest texts of the reports linked to its studies, oldest report first."""
+    statement = (
+        select(CaseStudy.case_id, Report, ReportText)
+        .join(Link, Link.study_id == CaseStudy.study_id)
+        .join(Report, Report.id == Link.report_id)
+        .join(ReportText, ReportText.report_id == Report.id)
+        .where(Link.active.is_(True), Link.state.in_(("sure", "accepted")), Report.deleted_at.is_(None))
+        .order_by(ReportText.version)
+    )
+    newest: dict[tuple[int, int], Text] = {}
+    for case_id, report, text in await imports.chunked(session, statement, CaseStudy.case_id, case_ids):
+        day = f"{report.shifted_date:%Y%m%d}" if report.shifted_date else ""
+        newest[case_id, report.id] = Text(report.id, report.key, report.kind, day, text.id, dict(text.sections))
+    found: dict[int, list[Text]] = {}
+    for (case_id, _), text in sorted(newest.items(), key=lambda pair: (pair[0][0], pair[1].date, pair[1].key)):
+        found.setdefault(case_id, []).append(text)
+    return found
+
+
+def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
+    rules = rule_set(definition, question.scheme.code)
+    spoken = [(text, label_report(rules, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts]
+    if not spoken:
+        return Answer((), None)
+    case = aggregate_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in spoken])
+    return Answer(tuple(spoken), case)
+
+
+def fingerprint(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()
+
+
+async def write_answers(
+    session: AsyncSession, context: Context, questions: Sequence[Question], answers: Sequence[Answer], rule_sets: Mapping[int, int]
+) -> None:
+    """Append labels, move pointers, ask what is doubtful."""
+    rows: list[dict[str, Any]] = []
+    for question, answer in zip(questions, answers, strict=True):
+        rows.extend(_report_row(question, text, spoken, rule_sets[question.disease_id]) for text, spoken in answer.reports)
+        if answer.case is not None:
+            rows.append(_case_row(question, answer, rule_sets[question.disease_id]))
+    unique = {row["fingerprint"]: row for row in rows}
+    prints = sorted(unique)
+    before = {p for (p,) in await imports.chunked(session, select(Label.fingerprint), Label.fingerprint, prints)}
+    fresh = [unique[p] for p in prints if p not in before]
+    if fresh:
+        await session.execute(insert(Label), fresh)
+    ids = dict(await imports.chunked(session, select(Label.fingerprint, Label.id), Label.fingerprint, prints))
+    case_ids = [question.case_id for question in questions]
+    pointers = {(row.case_id, row.scheme_id): row for (row,) in await imports.chunked(session, select(CaseLabel), CaseLabel.case_id, case_ids)}
+    provided: dict[tuple[int, int], Label] = {}
+    statement = select(Label).where(Label.source == "provided").order_by(Label.id)
+    for (row,) in await imports.chunked(session, statement, Label.case_id, case_ids):
+        provided[row.case_id, row.scheme_id] = row
+    asked: list[dict[str, Any]] = []
+    sure: list[str] = []
+    for question, answer in zip(questions, answers, strict=True):
+        place = (question.case_id, question.scheme.id)
+        print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
+        said = _decide(question, answer, ids.get(print_), print_ not in before, pointers.get(place), provided.get(place))
+        if said is None:
+            continue
+        label_id, value, state, reason = said
+        subject = f"case:{question.case_key}:{question.scheme.code}"
+        if state != "decided":
+            await _point(session, place, pointers.get(place), label_id, value, state)
+        if reason:
+            asked.append(label_question(question, answer, subject, reason, context))
+        elif state == "sure":
+            sure.append(subject)
+    await reviews.ask(session, asked)
+    await reviews.withdraw(session, "label", sure)
+
+
+def _decide(
+    question: Question, answer: Answer, rule_id: int | None, rule_is_new: bool, pointer: CaseLabel | None, provided: Label | None
+) -> tuple[int, str, str, str] | None:
+    """(label id, value, state, reason to ask or '') of what counts now; None when there is nothing to say."""
+    rule = answer.case
+    definite = rule is not None and rule.value != "review"
+    if pointer is not None and pointer.state == "decided":
+        contradicts = definite and rule is not None and rule_is_new and rule.value != pointer.value
+        return pointer.label_id, pointer.value, "decided", "contradicts-decision" if contradicts else ""
+    if provided is not None:
+        contradicts = definite and rule is not None and rule.value != provided.value
+        return provided.id, provided.value, "review" if contradicts else "sure", "provided-contradicts" if contradicts else ""
+    if rule is None or rule_id is None:
+        return None
+    if not definite:
+        return rule_id, "review", "review", rule.reason or "unsure"
+    if rule.confidence < question.scheme.threshold:
+        return rule_id, rule.value, "review", "low-confidence"
+    return rule_id, rule.value, "sure", ""
+
+
+async def _point(session: AsyncSession, place: tuple[int, int], pointer: CaseLabel | None, label_id: int, value: str, state: str) -> None:
+    if pointer is None:
+        row = {"case_id": place[0], "scheme_id": place[1], "label_id": label_id, "value": value, "state": state, "revision": 1}
+        await upsert_ignore(session, CaseLabel.__table__, [row])
+    elif (pointer.label_id, pointer.value, pointer.state) != (label_id, value, state):
+        pointer.label_id, pointer.value, pointer.state = label_id, value, state
+        pointer.revision += 1
+
+
+def _evidence(spoken: ReportLabel) -> list[dict[str, Any]]:
+    return [{key: value for key, value in asdict(item).items() if key != "text"} | {"context": list(item.context)} for item in spoken.evidence]
+
+
+def _report_row(question: Question, text: Text, spoken: ReportLabel, policy_id: int) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint("report", text.key, text.sections, question.scheme.code, question.disease_id, spoken.rule_set_sha256, spoken.value),
+        "case_id": None,
+        "study_id": None,
+        "report_id": text.report_id,
+        "scheme_id": question.scheme.id,
+        "value": spoken.value,
+        "source": "rule",
+        "confidence": spoken.confidence,
+        "report_text_id": text.text_id,
+        "evidence": _evidence(spoken),
+        "reason": spoken.reason[:64],
+        "policy_id": policy_id,
+        "decided_by": None,
+        "created_at": now(),
+    }
+
+
+def _case_row(question: Question, answer: Answer, policy_id: int) -> dict[str, Any]:
+    case = answer.case
+    assert case is not None
+    deciding = next(((text, spoken) for text, spoken in answer.reports if text.key == case.report), None)
+    reports = sorted((text.key, spoken.value, spoken.rule_set_sha256) for text, spoken in answer.reports)
+    return {
+        "fingerprint": fingerprint("case", question.case_key, question.scheme.code, case.value, reports),
+        "case_id": question.case_id,
+        "study_id": None,
+        "report_id": deciding[0].report_id if deciding else None,
+        "scheme_id": question.scheme.id,
+        "value": case.value,
+        "source": "rule",
+        "confidence": case.confidence,
+        "report_text_id": deciding[0].text_id if deciding else None,
+        "evidence": _evidence(deciding[1]) if deciding else [],
+        "reason": case.reason[:64],
+        "policy_id": policy_id or None,
+        "decided_by": None,
+        "created_at": now(),
+    }
+
+
+def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context) -> dict[str, Any]:
+    """What a reviewer is asked about a case's label."""
+    case = answer.case
+    proposal = {
+        "case_key": question.case_key,
+        "scheme": question.scheme.code,
+        "value": case.value if case else "",
+        "leaning": next((spoken.proposal for text, spoken in answer.reports if case and text.key == case.report), ""),
+        "confidence": round(case.confidence, 4) if case else 0.0,
+        "reason": reason,
+        "reports": sorted(text.key for text, _ in answer.reports),
+    }
+    return reviews.question(
+        "label",
+        subject,
+        proposal,
+        [*question.classes, "cannot_tell"],
+        priority=abs((case.confidence if case else 0.5) - 0.5),
+        hospital_id=context.hospital_id,
+        disease_id=question.disease_id,
+        case_id=question.case_id,
+        import_id=context.import_id,
+    )

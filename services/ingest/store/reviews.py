@@ -1,0 +1,104 @@
+"""Questions for a person, and their answers. A question is asked once; a new one is asked anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from isocenter.db import for_update, upsert_ignore
+from isocenter.errors import NotFound
+from isocenter.models import Disease, Review, now
+
+LEASE = timedelta(minutes=10)
+KINDS = ("link", "label", "disease", "identifiers", "pixels", "resource", "leak")
+
+
+def question(kind: str, subject: str, proposal: dict[str, Any], choices: Sequence[str], *, priority: float, **places: Any) -> dict[str, Any]:
+    """A row for :func:`ask`. The hash is over what is asked, so that the same question is asked once."""
+    text = json.dumps([kind, subject, proposal, list(choices)], sort_keys=True, ensure_ascii=False, default=str)
+    return {
+        "key": secrets.token_hex(8),
+        "kind": kind,
+        "subject": subject,
+        "question_sha": hashlib.sha256(text.encode()).hexdigest(),
+        "proposal": proposal,
+        "choices": list(choices),
+        "priority": priority,
+        "state": "open",
+        "created_at": now(),
+        "revision": 1,
+        "hospital_id": places.get("hospital_id"),
+        "disease_id": places.get("disease_id"),
+        "case_id": places.get("case_id"),
+        "import_id": places.get("import_id"),
+        "item_id": places.get("item_id"),
+    }
+
+
+async def ask(session: AsyncSession, questions: Sequence[dict[str, Any]]) -> None:
+    """Open these questions; one that was asked before (open or decided) is left as it is. Older open ones of a subject are closed."""
+    rows = sorted(questions, key=lambda row: (row["kind"], row["subject"], row["question_sha"]))
+    for row in rows:
+        await session.execute(
+            update(Review)
+            .where(Review.kind == row["kind"], Review.subject == row["subject"], Review.state == "open", Review.question_sha != row["question_sha"])
+            .values(state="closed", revision=Review.revision + 1)
+        )
+    await upsert_ignore(session, Review.__table__, rows)
+
+
+async def withdraw(session: AsyncSession, kind: str, subjects: Sequence[str]) -> None:
+    """Close open questions that nobody needs to answer any more."""
+    for start in range(0, len(subjects), 500):
+        await session.execute(
+            update(Review)
+            .where(Review.kind == kind, Review.subject.in_(subjects[start : start + 500]), Review.state == "open")
+            .values(state="closed", revision=Review.revision + 1)
+        )
+
+
+async def get(session: AsyncSession, key: str, *, lock: bool = False) -> Review:
+    statement = select(Review).where(Review.key == key)
+    row: Review | None = await session.scalar(for_update(statement, session) if lock else statement)
+    if row is None:
+        raise NotFound("There is no review with this key.", field="key")
+    return row
+
+
+def queue(*, kind: str | None, disease: str | None, import_id: int | None, state: str) -> Select[Review]:
+    """Reviews in the order they are asked: most pressing first."""
+    statement = select(Review).where(Review.state == state)
+    if kind:
+        statement = statement.where(Review.kind == kind)
+    if disease:
+        statement = statement.where(Review.disease_id == select(Disease.id).where(Disease.code == disease).scalar_subquery())
+    if import_id is not None:
+        statement = statement.where(Review.import_id == import_id)
+    return statement.order_by(Review.priority, Review.id)
+
+
+async def lease_next(session: AsyncSession, account: str, *, kind: str | None, disease: str | None) -> Review | None:
+    """The next open question nobody else is at, leased to this account for ten minutes."""
+    moment = now()
+    free = or_(Review.lease_account.is_(None), Review.lease_account == account, Review.lease_until < moment)
+    statement = queue(kind=kind, disease=disease, import_id=None, state="open").where(free).limit(1)
+    review: Review | None = await session.scalar(for_update(statement, session, skip_locked=True))
+    if review is not None:
+        review.lease_account, review.lease_until = account, moment + LEASE
+    return review
+
+
+async def counts(session: AsyncSession) -> tuple[dict[str, int], dict[str, int]]:
+    """Open questions by kind and by disease code."""
+    kinds = await session.execute(select(Review.kind, func.count()).where(Review.state == "open").group_by(Review.kind))
+    diseases = await session.execute(
+        select(Disease.code, func.count()).join(Review, Review.disease_id == Disease.id).where(Review.state == "open").group_by(Disease.code)
+    )
+    return dict(kinds.all()), dict(diseases.all())

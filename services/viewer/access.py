@@ -1,0 +1,124 @@
+"""May this account see this series? Decided by the grants in SQL, remembered for a few seconds, so that no tile asks SQL.
+
+Pixels that are held (their reviewer has not looked yet) are for ``Permission.REVIEW`` only, are never cached by a client, and each
+look is in the audit trail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from isocenter.auth import Permission, Principal
+from isocenter.errors import NotFound
+from isocenter.resources import Resources
+from services.viewer import store
+from services.viewer.store import InstanceSeen, SeriesSeen
+
+REMEMBERED_SECONDS = 5.0
+NOTHING = "There is no such image, or you may not see it."
+
+Value = TypeVar("Value")
+
+
+class Remembered(Generic[Value]):
+    """Values that are looked up once for all who ask at the same time and kept for some seconds; at most ``most`` of them."""
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[float, asyncio.Future[Value]]] = OrderedDict()
+
+    async def get(self, key: Hashable, look_up: Callable[[], Awaitable[Value]]) -> Value:
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] > time.monotonic():
+            return await asyncio.shield(kept[1])
+        # A task of its own: the look-up must not die with the first client that asked and went.
+        future = asyncio.ensure_future(look_up())
+        self._kept[key] = (time.monotonic() + self._seconds, future)
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._kept.pop(key, None)
+            raise
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A visible series with the instances this account may see, in geometric order."""
+
+    series: SeriesSeen
+    instances: tuple[InstanceSeen, ...]
+
+    @property
+    def held(self) -> bool:
+        return self.series.held or any(instance.held for instance in self.instances)
+
+    def instance(self, sop_uid: str) -> InstanceSeen:
+        for instance in self.instances:
+            if instance.sop_uid == sop_uid:
+                return instance
+        raise NotFound(NOTHING)
+
+    @property
+    def cache_control(self) -> bytes:
+        return b"no-store" if self.held else b"private, max-age=300"
+
+
+class Access:
+    """Answers who may see what, for all routes of this process."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self._series: Remembered[SeriesSeen | None] = Remembered(REMEMBERED_SECONDS, 4096)
+        self._instances: Remembered[list[InstanceSeen]] = Remembered(REMEMBERED_SECONDS, 64)
+        self._noted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
+
+    async def see(self, principal: Principal, series_uid: str, *, study_uid: str | None = None) -> Seen:
+        """The series for this account; NotFound for an unknown one, one of another project and one of another study. Audited."""
+        key = (principal.account_id, principal.role, series_uid)
+        found = await self._series.get(key, lambda: self._look_up(principal, series_uid))
+        if found is None or (study_uid is not None and found.study_uid != study_uid):
+            raise NotFound(NOTHING)
+        instances = await self._instances.get(found.id, lambda: self._instances_of(found))
+        if not principal.may(Permission.REVIEW):
+            instances = [instance for instance in instances if not instance.held]
+        await self._note(principal, found)
+        return Seen(found, tuple(instances))
+
+    def forget(self) -> None:
+        """Forget every decision (tests, and a wake-up after a change in this process)."""
+        self._series.clear()
+        self._instances.clear()
+
+    async def _look_up(self, principal: Principal, uid: str) -> SeriesSeen | None:
+        async with self.resources.db.read() as session:
+            return await store.series_seen(session, principal, uid)
+
+    async def _instances_of(self, seen: SeriesSeen) -> list[InstanceSeen]:
+        async with self.resources.db.read() as session:
+            return await store.instances_of(session, seen.id)
+
+    async def _note(self, principal: Principal, seen: SeriesSeen) -> None:
+        """The audit rows of a look, written before anything is sent; once an hour per account and series in this process."""
+        key = (principal.name, seen.uid + ("|held" if seen.held else ""), int(time.time() // 3600))
+        if key in self._noted:
+            return
+        async with self.resources.db.write() as session:
+            await store.note_view(session, principal, seen)
+        self._noted[key] = None
+        while len(self._noted) > 20_000:
+            self._noted.popitem(last=False)
+

@@ -1,0 +1,28 @@
+"""The viewer service's app: QIDO by FastAPI, everything that carries bytes as pure ASGI routes in front of it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from isocenter.resources import Resources, open_resources
+from isocenter.settings import Settings
+from isocenter.web import create_service
+from services.viewer.pyramid import Slides
+from services.viewer.routes import search
+from services.viewer.routes.pictures import Pictures
+from services.viewer.routes.retrieve import Retrieve
+from services.viewer.routes.slides import SlideRoutes
+from services.viewer.viewing import Viewing
+
+
+def create_app(settings: Settings, resources: Resources | None = None) -> FastAPI:
+    """``resources`` None: opened here from the settings (a process of its own)."""
+    opened = resources or open_resources(settings)
+    app = create_service("viewer", opened, [search.router])
+    viewing = Viewing(opened)
+    slides = Slides(viewing.bytes, settings.scratch / "slides")
+    raw = [*Retrieve(viewing).routes(), *Pictures(viewing, slides).routes(), *SlideRoutes(viewing, slides).routes()]
+    # In front: a frame must not try the patterns of the search routes first.
+    app.router.routes[:0] = [route.as_route() for route in raw]
+    app.state.viewing = viewing
+    return app

@@ -1,0 +1,75 @@
+"""Where a frame's bytes lie, and the bytes of whole objects: one ranged read each, from disk or from S3."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.to_thread
+from pydicom.uid import UID
+
+from isocenter.errors import InvalidInput, NotFound
+from isocenter.imaging.frames import Span
+from isocenter.objects import ObjectStore
+from isocenter.resources import Resources
+from services.viewer.store import InstanceSeen
+
+READERS = 8  # threads that wait for a disk or a store
+INDEXES_KEPT = 256
+
+
+def is_encapsulated(instance: InstanceSeen) -> bool:
+    """Whether frames are code streams; an unknown or empty transfer syntax counts as native."""
+    uid = UID(instance.transfer_syntax_uid)
+    return bool(uid.is_transfer_syntax and uid.is_encapsulated)
+
+
+class Bytes:
+    """Reads objects through a bounded number of threads; keeps long frame indexes."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._limiter = anyio.CapacityLimiter(READERS)
+        self._indexes: OrderedDict[str, tuple[Span, ...]] = OrderedDict()
+
+    def store(self, key: str) -> ObjectStore:
+        """The store a key lies in: unreleased bytes have a store of their own."""
+        return self._resources.staging if key.startswith("held/") else self._resources.store
+
+    async def whole(self, key: str) -> bytes:
+        return await anyio.to_thread.run_sync(self.store(key).get_bytes, key, limiter=self._limiter)
+
+    async def part(self, key: str, span: Span) -> bytes:
+        """``span`` = (offset, length). NotFound when the object is shorter."""
+        data = await anyio.to_thread.run_sync(self.store(key).get_range, key, *span, limiter=self._limiter)
+        if len(data) != span[1]:
+            raise NotFound("The stored object is shorter than its index says; run `isocenter restore` or import it again.")
+        return data
+
+    def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        return self.store(key).stream(key, offset, length)
+
+    async def span(self, instance: InstanceSeen, frame: int) -> Span | None:
+        """Where frame ``frame`` (1-based, as in DICOMweb) lies; None when frames do not begin on byte boundaries or no index is known.
+
+        InvalidInput for a frame that the instance does not have.
+        """
+        if not 1 <= frame <= max(1, instance.frames):
+            raise InvalidInput(f"There is no frame {frame}: the instance has {max(1, instance.frames)}.", field="frame")
+        if not is_encapsulated(instance) and instance.pixel_offset is not None and instance.frame_bytes:
+            return instance.pixel_offset + (frame - 1) * instance.frame_bytes, instance.frame_bytes
+        index = instance.frame_index or await self._long_index(instance)
+        return index[frame - 1] if index and frame <= len(index) else None
+
+    async def _long_index(self, instance: InstanceSeen) -> tuple[Span, ...] | None:
+        key = instance.frame_index_key
+        if key is None:
+            return None
+        if key not in self._indexes:
+            self._indexes[key] = tuple((int(offset), int(length)) for offset, length in json.loads(await self.whole(key)))
+            while len(self._indexes) > INDEXES_KEPT:
+                self._indexes.popitem(last=False)
+        self._indexes.move_to_end(key)
+        return self._indexes[key]

@@ -1,0 +1,122 @@
+"""One frame as a picture: decode, window, encode. Arithmetic only; called in the viewer's threads.
+
+A frame is drawn from two ranged reads, the header before the pixel data and the frame's own bytes; a multi-frame object is never read whole.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import imagecodecs
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from isocenter.errors import InvalidInput
+from isocenter.imaging.decode import Pixels, decode
+from isocenter.imaging.window import Window, auto_window, to_uint8, windowed
+
+JPEG_QUALITY = 90
+_FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture is wanted: window in modality units (Hounsfield for CT), longest side in px, ``image/jpeg`` or ``image/png``."""
+
+    window: Window | None = None
+    size_px: int | None = None
+    media_type: str = "image/jpeg"
+    quality: int = JPEG_QUALITY
+
+
+def parse_window(text: str | None) -> Window | None:
+    """``centre,width[,function]`` (PS3.18 8.3.5.1.4); InvalidInput names what is wrong."""
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        center, width = float(parts[0]), float(parts[1])
+        function = _FUNCTIONS[parts[2].lower()] if len(parts) > 2 else "LINEAR"
+    except (ValueError, IndexError, KeyError) as error:
+        raise InvalidInput("A window is centre,width or centre,width,linear|linear-exact|sigmoid, such as 40,400.", field="window") from error
+    if not (np.isfinite([center, width]).all() and (width >= 1 or (function != "LINEAR" and width > 0))):
+        raise InvalidInput("The window's width must be at least 1 (more than 0 for the other functions).", field="window")
+    return Window(center, width, function)
+
+
+def one_frame(header: bytes, frame: bytes) -> Dataset:
+    """A dataset with the header's attributes and just this frame. ``header``: the file up to its pixel data."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = pydicom.dcmread(io.BytesIO(header), stop_before_pixels=True, force=True)
+    syntax = UID(str(ds.file_meta.get("TransferSyntaxUID", ExplicitVRLittleEndian)))
+    ds.NumberOfFrames = 1
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in ds:
+            delattr(ds, keyword)
+    if syntax.is_encapsulated:
+        ds.PixelData = encapsulate([frame])
+        ds["PixelData"].VR = "OB"
+        ds["PixelData"].is_undefined_length = True
+    else:
+        ds.PixelData = frame
+        ds["PixelData"].VR = "OW" if int(ds.get("BitsAllocated", 16)) > 8 else "OB"
+    return ds
+
+
+def frame_picture(header: bytes, frame: bytes, number: int, look: Look) -> bytes:
+    """Frame ``number`` (0-based; its functional groups are the header's) as JPEG or PNG."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = one_frame(header, frame)
+        return picture(to_uint8(decode(ds, 0), ds, look.window, number), look)
+
+
+def object_picture(data: bytes, number: int, look: Look) -> bytes:
+    """As :func:`frame_picture`, from a whole object (frames that share bytes, or no index)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = pydicom.dcmread(io.BytesIO(data), force=True)
+        return picture(to_uint8(decode(ds, number), ds, look.window, number), look)
+
+
+def native_frame(header: bytes, frame: bytes) -> bytes:
+    """An encapsulated frame decoded to little endian native bytes, for clients that take no other transfer syntax."""
+    return _native(decode(one_frame(header, frame), 0))
+
+
+def native_frame_of_object(data: bytes, number: int) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _native(decode(pydicom.dcmread(io.BytesIO(data), force=True), number))
+
+
+def _native(pixels: Pixels) -> bytes:
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes()
+
+
+def grey_picture(values: Pixels, look: Look) -> bytes:
+    """A plane of a volume, windowed; without a window by its percentiles. Values that are no numbers become 0."""
+    plane = np.nan_to_num(np.abs(values) if np.iscomplexobj(values) else values)
+    return picture(np.asarray(windowed(plane, look.window or auto_window(plane)) + 0.5, np.uint8), look)
+
+
+def picture(pixels: NDArray[np.uint8], look: Look) -> bytes:
+    """(rows, columns) or (rows, columns, 3) uint8 encoded, made smaller to ``size_px`` but never larger."""
+    if look.size_px is not None and max(pixels.shape[:2]) > look.size_px:
+        small = Image.fromarray(np.ascontiguousarray(pixels))
+        small.thumbnail((look.size_px, look.size_px), Image.Resampling.LANCZOS)
+        pixels = np.asarray(small)
+    if look.media_type == "image/png":
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=3)
+        return buffer.getvalue()
+    # imagecodecs and not Pillow: it lets go of the interpreter, so two threads encode twice as much (hot-path-serving.md section 4).
+    return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), level=look.quality))

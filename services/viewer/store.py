@@ -1,0 +1,191 @@
+"""All SQL of the viewer: what may be seen, where its bytes lie, and what QIDO lists."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from isocenter.audit import record_view
+from isocenter.auth import Permission, Principal
+from isocenter.db import upsert_ignore
+from isocenter.grants import series_visible_to
+from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Slide, Study, now
+
+# The grants' own subqueries name Study: the study that a query joins is another one.
+StudyOf = aliased(Study)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSeen:
+    """A series as one account may see it. ``held``: its pixels wait for a look, only reviewers get this far."""
+
+    id: int
+    uid: str
+    study_uid: str
+    format: str
+    modality: str
+    held: bool
+    metadata_key: str | None
+    thumbnail_key: str | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSeen:
+    """Where an instance's bytes lie. Offsets are those of ``isocenter.imaging.frames``."""
+
+    sop_uid: str
+    object_key: str
+    sha256: str
+    size_bytes: int
+    media_type: str
+    transfer_syntax_uid: str
+    frames: int
+    pixel_offset: int | None
+    frame_bytes: int | None
+    frame_index: tuple[tuple[int, int], ...] | None
+    frame_index_key: str | None
+    held: bool
+
+
+async def series_seen(session: AsyncSession, principal: Principal, uid: str) -> SeriesSeen | None:
+    """None for an unknown UID and for one this account may not see: both are 404."""
+    query = select(Series, StudyOf.uid).join(StudyOf, StudyOf.id == Series.study_id).where(Series.uid == uid, series_visible_to(principal))
+    row = (await session.execute(query)).first()
+    if row is None:
+        return None
+    series, study_uid = row
+    return SeriesSeen(
+        series.id, series.uid, study_uid, series.format, series.modality, series.state != "visible", series.metadata_key, series.thumbnail_key, series.revision
+    )
+
+
+async def instances_of(session: AsyncSession, series_id: int) -> list[InstanceSeen]:
+    """Current instances of a series in geometric order."""
+    query = select(Instance).where(Instance.series_id == series_id, Instance.generation == 0, Instance.deleted_at.is_(None))
+    rows = (await session.scalars(query.order_by(Instance.number, Instance.sop_uid))).all()
+    return [
+        InstanceSeen(
+            row.sop_uid, row.object_key, row.object_sha256, row.size_bytes, row.media_type, row.transfer_syntax_uid, row.frames, row.pixel_offset,
+            row.frame_bytes, tuple((offset, length) for offset, length in row.frame_index) if row.frame_index else None, row.frame_index_key,
+            row.state != "visible",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def slide_of(session: AsyncSession, series_id: int) -> Slide | None:
+    return (await session.scalars(select(Slide).where(Slide.series_id == series_id))).first()
+
+
+async def note_view(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:
+    """One view event per account, study and hour; pixels that are held get an event of their own per series and hour."""
+    await record_view(session, principal, f"study:{seen.study_uid}")
+    if seen.held:
+        await _once_an_hour(session, principal, "view-held", f"series:{seen.uid}")
+
+
+async def note_download(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:
+    """One download event per account, series and hour."""
+    await _once_an_hour(session, principal, "download", f"series:{seen.uid}")
+
+
+async def _once_an_hour(session: AsyncSession, principal: Principal, verb: str, subject: str) -> None:
+    moment = now()
+    once = hashlib.sha256(f"{verb}|{principal.name}|{subject}|{moment:%Y%m%d%H}".encode()).hexdigest()
+    row = {"at": moment, "actor": principal.name, "verb": verb, "subject": subject, "request_id": principal.request_id, "once_key": once}
+    await upsert_ignore(session, AuditEvent.__table__, [row])
+
+
+# --- QIDO: only DICOM objects; the patient is the pseudonym -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A study of DICOM series as QIDO lists it."""
+
+    study: Study
+    patient_key: str
+    modalities: tuple[str, ...]
+    series_count: int
+    instance_count: int
+
+
+def _dicom_series(principal: Principal) -> ColumnElement[bool]:
+    return (Series.format == "DICOM") & series_visible_to(principal)
+
+
+async def study_rows(
+    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], series_where: Sequence[ColumnElement[bool]], limit: int, offset: int
+) -> list[StudyRow]:
+    """Studies with at least one visible DICOM series, newest first."""
+    visible = _dicom_series(principal)
+    has_visible = select(Series.id).where(Series.study_id == StudyOf.id, visible).correlate(StudyOf).exists()
+    query = (
+        select(StudyOf, Patient.key)
+        .join(PatientIdentity, PatientIdentity.id == StudyOf.identity_id)
+        .join(Patient, Patient.id == PatientIdentity.patient_id)
+        .where(StudyOf.deleted_at.is_(None), has_visible, *where)
+        .order_by(StudyOf.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    for condition in series_where:
+        query = query.where(select(Series.id).where(Series.study_id == StudyOf.id, visible, condition).correlate(StudyOf).exists())
+    rows = (await session.execute(query)).all()
+    ids = [study.id for study, _ in rows]
+    totals = select(Series.study_id, Series.modality, func.count(), func.sum(Series.instance_count))
+    counted = (await session.execute(totals.where(Series.study_id.in_(ids), visible).group_by(Series.study_id, Series.modality))).all() if ids else []
+    result = []
+    for study, patient_key in rows:
+        own = [(modality, series, instances) for study_id, modality, series, instances in counted if study_id == study.id]
+        modalities = tuple(sorted({modality for modality, _, _ in own if modality}))
+        result.append(StudyRow(study, patient_key, modalities, sum(n for _, n, _ in own), sum(int(n or 0) for _, _, n in own)))
+    return result
+
+
+async def series_rows(
+    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int
+) -> list[tuple[Series, Study, str]]:
+    """(series, its study, the patient's pseudonym) of visible DICOM series, by study and number."""
+    query = (
+        select(Series, StudyOf, Patient.key)
+        .join(StudyOf, StudyOf.id == Series.study_id)
+        .join(PatientIdentity, PatientIdentity.id == StudyOf.identity_id)
+        .join(Patient, Patient.id == PatientIdentity.patient_id)
+        .where(_dicom_series(principal), *where)
+        .order_by(StudyOf.id.desc(), Series.number, Series.id)
+    )
+    return [(series, study, key) for series, study, key in (await session.execute(query.limit(limit).offset(offset))).all()]
+
+
+async def instance_rows(
+    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int
+) -> list[tuple[Instance, Series, Study]]:
+    """Current instances of visible DICOM series in geometric order; held ones for reviewers only."""
+    query = (
+        select(Instance, Series, StudyOf)
+        .join(Series, Series.id == Instance.series_id)
+        .join(StudyOf, StudyOf.id == Series.study_id)
+        .where(_dicom_series(principal), Instance.generation == 0, Instance.deleted_at.is_(None), *where)
+        .order_by(Series.id, Instance.number, Instance.sop_uid)
+    )
+    if not principal.may(Permission.REVIEW):
+        query = query.where(Instance.state == "visible")
+    return [(instance, series, study) for instance, series, study in (await session.execute(query.limit(limit).offset(offset))).all()]
+
+
+def columns_of(level: str) -> dict[str, Any]:
+    """QIDO keyword -> column, of a level (study, series, instance); the levels above are included."""
+    study = {"StudyInstanceUID": StudyOf.uid, "PatientID": Patient.key, "PatientName": Patient.key, "StudyDate": StudyOf.shifted_date,
+             "StudyDescription": StudyOf.description, "PatientSex": StudyOf.sex}  # fmt: skip
+    series = {"SeriesInstanceUID": Series.uid, "Modality": Series.modality, "SeriesNumber": Series.number, "SeriesDescription": Series.description,
+              "BodyPartExamined": Series.body_part, "Manufacturer": Series.manufacturer}  # fmt: skip
+    instance = {"SOPInstanceUID": Instance.sop_uid, "SOPClassUID": Instance.sop_class_uid, "InstanceNumber": Instance.number}
+    return study if level == "study" else study | series if level == "series" else {"StudyInstanceUID": StudyOf.uid} | series | instance

@@ -1,0 +1,102 @@
+"""What all image routes share: who sees what, where bytes lie, and the bounded pool in which pictures are made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from isocenter.auth import Principal
+from isocenter.errors import InvalidInput, NotFound, Unavailable
+from isocenter.resources import Resources
+from services.viewer import store
+from services.viewer.access import Access, Seen
+from services.viewer.frames import Bytes
+from services.viewer.raw import Asked, Headers
+from services.viewer.render import JPEG_QUALITY, Look, frame_picture, object_picture, parse_window
+from services.viewer.store import InstanceSeen
+
+WAITING_MOST = 200
+SIZE_MOST_PX = 8192
+WHOLE_OBJECT_BYTES = 1 << 30  # an object without a frame index is read whole up to this
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Viewing:
+    """One per process; made by ``create_app`` and handed to the routes."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.access = Access(resources)
+        self.bytes = Bytes(resources)
+        # Two threads on two cores: decoding and encoding let go of the interpreter, more threads would only wait for it.
+        self._limiter = anyio.CapacityLimiter(max(2, os.cpu_count() or 2))
+        self._waiting = 0
+
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run arithmetic in the pool; Unavailable when too many already wait for it."""
+        if self._waiting >= WAITING_MOST:
+            raise Unavailable("Too many pictures are being made; try again in a moment.", retry_after=2)
+        self._waiting += 1
+        try:
+            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+        finally:
+            self._waiting -= 1
+
+    def look_of(self, asked: Asked, media_type: str = "image/jpeg") -> Look:
+        """``window``, ``size`` or ``viewport``, ``quality`` and ``format`` of a query."""
+        query = asked.query
+        size = query.get("size") or query.get("viewport", "").split(",")[0]
+        media_type = {"png": "image/png", "jpeg": "image/jpeg", "": media_type}.get(query.get("format", ""), "")
+        if not media_type:
+            raise InvalidInput("format is jpeg or png.", field="format")
+        quality = _number(query.get("quality"), "quality", 1, 100) or JPEG_QUALITY
+        return Look(parse_window(query.get("window")), _number(size, "size", 1, SIZE_MOST_PX), media_type, quality)
+
+    async def dicom_picture(self, instance: InstanceSeen, number: int, look: Look) -> bytes:
+        """Frame ``number`` (1-based) of an instance as a picture."""
+        span = await self.bytes.span(instance, number)
+        if span is not None and instance.pixel_offset is not None:
+            header = await self.bytes.part(instance.object_key, (0, instance.pixel_offset))
+            return await self.compute(frame_picture, header, await self.bytes.part(instance.object_key, span), number - 1, look)
+        if instance.size_bytes > WHOLE_OBJECT_BYTES:
+            raise InvalidInput("This object is too large to be drawn without a frame index.", field="frame")
+        return await self.compute(object_picture, await self.bytes.whole(instance.object_key), number - 1, look)
+
+    async def send_thumbnail(self, asked: Asked, seen: Seen, instance: InstanceSeen | None = None) -> None:
+        """The thumbnail made at ingest, or of one DICOM instance the picture of its middle frame."""
+        headers: Headers = [(b"cache-control", seen.cache_control)]
+        if instance is not None:
+            body = await self.dicom_picture(instance, max(1, instance.frames) // 2 + 1 if instance.frames > 1 else 1, Look(size_px=256, quality=80))
+        elif seen.series.thumbnail_key is not None:
+            body = await self.bytes.whole(seen.series.thumbnail_key)
+        else:
+            raise NotFound("This series has no thumbnail.")
+        await asked.answer(body, "image/jpeg", [*headers, (b"etag", f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode())])
+
+    async def series_of_study(self, session: AsyncSession, principal: Principal, study_uid: str) -> list[str]:
+        """UIDs of the DICOM series of a study that this account may see, in order."""
+        column = store.columns_of("series")["StudyInstanceUID"]
+        rows = await store.series_rows(session, principal, [column == study_uid], 10_000, 0)
+        return [series.uid for series, _, _ in rows]
+
+    async def note_download(self, principal: Principal, seen: Seen) -> None:
+        """One download event per account, series and hour, written before the first byte."""
+        async with self.resources.db.write() as session:
+            await store.note_download(session, principal, seen.series)
+
+
+def _number(text: str | None, name: str, least: int, most: int) -> int | None:
+    """A whole number of the query, None when it is not given."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+        raise InvalidInput(f"{name} must be a whole number from {least} to {most}.", field=name)
+    return int(text)

@@ -1,0 +1,70 @@
+import { http, type Page } from '@/api/http'
+
+export interface VersionCounts {
+  cases: number
+  series: number
+  files: number
+  size_bytes: number
+  by_label: Record<string, number>
+  by_split: Record<string, number | Record<string, number>>
+  left_out: Record<string, number>
+}
+
+export interface DatasetVersion {
+  name: string
+  number: number
+  reference: string
+  digest: string
+  counts: VersionCounts
+  created_at: string
+  created_by: string
+  withdrawn_at?: string | null
+  card?: Record<string, unknown>
+  query?: Record<string, unknown>
+  recipe?: Record<string, unknown>
+  policies?: Record<string, unknown>
+}
+
+export interface Dataset {
+  name: string
+  title: string
+  description: string
+  disease: string
+  scheme: string
+  licence: string
+  created_by?: string
+  created_at?: string
+  versions?: DatasetVersion[]
+  latest?: number | null
+}
+
+export interface FreezeRequest {
+  query: { terms: Record<string, string[]>; ranges: Record<string, { gte?: number; lte?: number }>; include_null?: boolean }
+  label_states: string[]
+  split: Record<string, number> | null
+  seed: number
+}
+
+export interface NewDataset {
+  name: string
+  title: string
+  description: string
+  disease: string
+  scheme: string
+  licence: string
+}
+
+const datasets = '/api/v1/datasets'
+export const versionUrl = (name: string, number: number) => `${datasets}/${name}/versions/${number}`
+
+export const datasetsApi = {
+  list: (cursor: string | null = null) => http.get<Page<Dataset>>(datasets, { cursor, limit: 50 }),
+  create: (asked: NewDataset) => http.post<Dataset>(datasets, asked),
+  read: (name: string) => http.get<Dataset>(`${datasets}/${name}`),
+  freeze: (name: string, asked: FreezeRequest) => http.post<DatasetVersion>(`${datasets}/${name}/versions`, asked),
+  version: (name: string, number: number) => http.get<DatasetVersion>(versionUrl(name, number)),
+  card: async (name: string, number: number): Promise<string> => {
+    const answer = await fetch(`${versionUrl(name, number)}/card`, { credentials: 'same-origin' })
+    return answer.ok ? await answer.text() : ''
+  },
+}

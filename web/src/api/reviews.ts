@@ -1,0 +1,108 @@
+import { http, type Page } from '@/api/http'
+import { Problem } from '@/api/problem'
+
+export const REVIEW_KINDS = ['label', 'link', 'disease', 'identifiers', 'pixels', 'resource', 'leak'] as const
+export type ReviewKind = (typeof REVIEW_KINDS)[number]
+
+export interface Choice {
+  value: string
+  title_en: string
+  title_zh: string
+}
+
+export interface Evidence {
+  section: string
+  start: number
+  end: number
+  value?: string
+  rule?: string
+}
+
+export interface ReportEvidence {
+  key: string
+  kind: 'imaging' | 'pathology'
+  shifted_date: string | null
+  sections: Record<string, string>
+  evidence: Evidence[]
+  value?: string | null
+}
+
+export interface SeriesPicture {
+  series_uid: string
+  thumbnail: string | null
+  preview?: string | null
+  modality?: string
+  description?: string
+  instance_count?: number
+  frame_count?: number
+  format?: string
+}
+
+export type Agreement = 'agree' | 'partial' | 'differ' | 'missing'
+
+export interface LinkCandidate {
+  report_key: string
+  kind: 'imaging' | 'pathology'
+  score: number
+  shifted_date?: string | null
+  components: Record<string, { agreement: Agreement; weight: number }>
+  sections: Record<string, string>
+}
+
+export interface Proposal {
+  scheme?: string
+  value?: string | null
+  confidence?: number | null
+  reason?: string
+  case_key?: string
+  reports?: ReportEvidence[]
+  images?: SeriesPicture[]
+  study?: { uid: string; modality?: string; body_part?: string; shifted_date?: string | null; images?: SeriesPicture[] }
+  candidates?: LinkCandidate[]
+  series_uid?: string
+  facts?: Record<string, unknown>
+}
+
+export interface Review {
+  key: string
+  kind: ReviewKind
+  subject: string
+  disease: string | null
+  case_key: string | null
+  import_key: string | null
+  priority: number
+  state: 'open' | 'decided' | 'closed'
+  created_at: string
+  choices: Choice[]
+  proposal: Proposal
+  revision: number
+}
+
+export interface ReviewFilter {
+  kind?: string
+  disease?: string
+}
+
+export interface ReviewCounts {
+  open: number
+  by_kind: Record<string, number>
+  by_disease: Record<string, number>
+}
+
+const reviews = '/api/v1/reviews'
+
+export const reviewsApi = {
+  counts: () => http.get<ReviewCounts>(`${reviews}/counts`),
+  list: (query: ReviewFilter & { state?: string; import?: string; limit?: number; cursor?: string | null }) => http.get<Page<Review>>(reviews, query),
+  next: (filter: ReviewFilter) => http.post<Review | null>(`${reviews}/next`, filter),
+  read: (key: string) => http.get<Review>(`${reviews}/${key}`),
+  decide: (review: Review, value: string, note?: string) =>
+    http.post<{ review: Review; next: Review | null }>(`${reviews}/${review.key}/decision`, { value, revision: review.revision, ...(note ? { note } : {}) }),
+  undo: (key: string) => http.post<Review>(`${reviews}/${key}/undo`),
+  release: (key: string) => http.post<unknown>(`${reviews}/${key}/release`),
+  identity: (key: string) => http.get<Record<string, unknown>>(`${reviews}/${key}/identity`),
+  reopen: (caseKey: string, scheme: string) => http.post<Review>(`/api/v1/cases/${caseKey}/labels/reopen`, { scheme }),
+}
+
+/** True for a decision that came too late: somebody else decided or holds the question. */
+export const cameTooLate = (problem: Problem): boolean => problem.status === 409 || problem.status === 412

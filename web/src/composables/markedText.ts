@@ -1,0 +1,26 @@
+import type { Evidence } from '@/api/reviews'
+
+export interface Piece {
+  text: string
+  /** The evidence this piece is, absent for plain text. */
+  evidence?: Evidence
+}
+
+/**
+ * A section's text cut at its evidence. Offsets count code points, as the server (Python) does, not UTF-16 units.
+ * Of overlapping evidence the earlier and longer one wins; what lies outside of the text is left out.
+ */
+export function markedText(text: string, evidence: readonly Evidence[]): Piece[] {
+  const points = Array.from(text)
+  const spans = evidence.filter((one) => one.start >= 0 && one.end <= points.length && one.start < one.end).sort((a, b) => a.start - b.start || b.end - a.end)
+  const pieces: Piece[] = []
+  let at = 0
+  for (const one of spans) {
+    if (one.start < at) continue
+    if (one.start > at) pieces.push({ text: points.slice(at, one.start).join('') })
+    pieces.push({ text: points.slice(one.start, one.end).join(''), evidence: one })
+    at = one.end
+  }
+  if (at < points.length) pieces.push({ text: points.slice(at).join('') })
+  return pieces
+}

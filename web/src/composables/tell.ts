@@ -1,0 +1,19 @@
+/** Short notices in the corner: what was done, or why not. Callable outside of components. */
+import { ElMessage } from 'element-plus/es/components/message/index'
+import 'element-plus/theme-chalk/el-message.css'
+import { asProblem } from '@/api/problem'
+import { i18n } from '@/locales'
+
+const { t, te } = i18n.global
+
+export const tell = {
+  done(text: string): void {
+    ElMessage({ type: 'success', message: text, duration: 3000 })
+  },
+  problem(error: unknown): void {
+    const problem = asProblem(error)
+    const key = `problem.${problem.kind}`
+    const headline = t(te(key) ? key : 'problem.unexpected', { seconds: problem.retryAfterSeconds ?? 60 })
+    ElMessage({ type: 'error', message: problem.detail ? `${headline} ${problem.detail}` : headline, duration: 8000, showClose: true })
+  },
+}

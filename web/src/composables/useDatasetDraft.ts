@@ -1,0 +1,73 @@
+import { computed, reactive } from 'vue'
+import { datasetsApi, type DatasetVersion, type FreezeRequest } from '@/api/datasets'
+import { Problem } from '@/api/problem'
+
+export const NAME_RULE = /^[a-z0-9][a-z0-9_-]{0,63}$/
+
+/** What a new version is made of, in the words of the search language (isocenter/search.py). */
+export function useDatasetDraft(from: Record<string, string | undefined>) {
+  const draft = reactive({
+    name: '',
+    title: '',
+    description: '',
+    licence: '',
+    disease: from.disease ?? '',
+    scheme: '',
+    labels: from.label ? [from.label] : ([] as string[]),
+    states: from.label_state === 'sure' || from.label_state === 'decided' ? [from.label_state] : ['sure', 'decided'],
+    sex: from.sex ?? '',
+    ageFrom: from.age_gte ? Number(from.age_gte) : (undefined as number | undefined),
+    ageTo: from.age_lte ? Number(from.age_lte) : (undefined as number | undefined),
+    modality: from.modality ?? '',
+    split: true,
+    train: 70,
+    val: 15,
+    test: 15,
+    seed: 0,
+  })
+
+  const query = computed<FreezeRequest['query']>(() => ({
+    terms: {
+      ...(draft.labels.length ? { label: draft.labels } : {}),
+      ...(draft.sex ? { sex: [draft.sex] } : {}),
+      ...(draft.modality ? { Modality: [draft.modality] } : {}),
+    },
+    ranges: draft.ageFrom === undefined && draft.ageTo === undefined ? {} : { age: { ...(draft.ageFrom === undefined ? {} : { gte: draft.ageFrom }), ...(draft.ageTo === undefined ? {} : { lte: draft.ageTo }) } },
+  }))
+
+  /** The same filter for the live count, which is not bound to a dataset's disease and states. */
+  const countQuery = computed(() => ({
+    terms: { ...query.value.terms, disease: [draft.disease], label_state: draft.states },
+    ranges: query.value.ranges,
+  }))
+
+  const splitSum = computed(() => draft.train + draft.val + draft.test)
+  const nameWrong = computed(() => draft.name !== '' && !NAME_RULE.test(draft.name))
+  const ready = computed(() => NAME_RULE.test(draft.name) && draft.disease !== '' && draft.states.length > 0 && (!draft.split || splitSum.value === 100))
+
+  function freezeRequest(): FreezeRequest {
+    return {
+      query: query.value,
+      label_states: draft.states,
+      split: draft.split ? { train: draft.train / 100, val: draft.val / 100, test: draft.test / 100 } : null,
+      seed: draft.seed,
+    }
+  }
+
+  /** Make the dataset, or take the one that has this name, and freeze its next version. */
+  async function freeze(): Promise<DatasetVersion> {
+    const { name, title, description, licence, disease, scheme } = draft
+    try {
+      await datasetsApi.create({ name, title, description, licence, disease, scheme })
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 409) throw error
+      const found = await datasetsApi.read(name)
+      if (found.disease !== disease) throw error
+    }
+    return datasetsApi.freeze(name, freezeRequest())
+  }
+
+  return { draft, countQuery, splitSum, nameWrong, ready, freeze }
+}
+
+export type DatasetDraft = ReturnType<typeof useDatasetDraft>

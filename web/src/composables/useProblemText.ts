@@ -1,0 +1,17 @@
+import { useI18n } from 'vue-i18n'
+import type { Problem } from '@/api/problem'
+
+/** A problem as a sentence in the chosen language, and the server's own sentence with the offending name. */
+export function useProblemText() {
+  const { t, te } = useI18n()
+
+  function headline(problem: Problem): string {
+    const key = `problem.${problem.kind}`
+    const known = te(key) || te(key, 'en')
+    return t(known ? key : 'problem.unexpected', { seconds: problem.retryAfterSeconds ?? 60 })
+  }
+
+  const detail = (problem: Problem): string => problem.detail
+
+  return { headline, detail }
+}
