@@ -50,7 +50,8 @@ def classes(pairs: Sequence[Pair]) -> str:
     flips = sum({gold, said} == {"0", "1"} for gold, said in accepted) / max(1, len(accepted))
     hasty = sum(gold == "review" for gold, _ in accepted) / max(1, len(accepted))
     each = "  ".join(f"{value} {score:.3f}" for value, score in scores.items())
-    return f"macro-F1 {sum(scores.values()) / 3:.4f} ({each})  flips {flips:.4f}  doubtful accepted {hasty:.4f}  coverage {len(accepted) / max(1, len(pairs)):.3f}  n={len(pairs)}"
+    coverage = len(accepted) / max(1, len(pairs))
+    return f"macro-F1 {sum(scores.values()) / 3:.4f} ({each})  flips {flips:.4f}  doubtful accepted {hasty:.4f}  coverage {coverage:.3f}  n={len(pairs)}"
 
 
 @dataclass

@@ -6,7 +6,6 @@ A key is made only together with a new catalog; a catalog without its key refuse
 from __future__ import annotations
 
 import fcntl
-import importlib
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from isocenter.keys import SiteKey, create_key_file, read_key_file
 from isocenter.models import Account, now
 from isocenter.schema import bind_key, check_key, current_revision, migrate, require_schema
 from isocenter.settings import Settings
+from services.catalog.seed import seed_diseases
 
 ADMINISTRATOR = "admin"
 
@@ -74,13 +74,8 @@ async def _key_of(settings: Settings, db: Database) -> SiteKey:
 
 async def seed(db: Database) -> None:
     """The diseases that come with Isocenter; what a person changed stays."""
-    # Looked up here, not imported above: only the process that starts a catalog needs this part of the catalog service.
-    try:
-        seeding = importlib.import_module("services.catalog.seed")
-    except ModuleNotFoundError:  # TEMPORARY
-        return
     async with db.write() as session:
-        await seeding.seed_diseases(session, load_diseases())
+        await seed_diseases(session, load_diseases())
 
 
 async def first_administrator(db: Database) -> str | None:

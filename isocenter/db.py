@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from sqlalchemy import event, text
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from isocenter.errors import Conflict, IsocenterError, StorageFull, Unavailable
+from isocenter.errors import Conflict, InvalidInput, IsocenterError, StorageFull, Unavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class Database:
         async with self._readers() as session:
             try:
                 yield session
-            except (OperationalError, PoolTimeout) as error:
+            except (DBAPIError, PoolTimeout) as error:
                 raise translated(error) from error
 
     @asynccontextmanager
@@ -142,11 +142,13 @@ def translated(error: Exception) -> IsocenterError:
         if "foreign key" in message or code in (1451, 1452):
             return Conflict("Something else still refers to this, or what it refers to is gone.")
         if "too long" in str(args).lower() or code in (1406, 1264):
-            from isocenter.errors import InvalidInput
-
             return InvalidInput("A value is longer or larger than the catalog can keep.")
     if code in RETRIED_MYSQL:
         return Deadlock("Two writers met at the same rows; send the request again.")
+    if isinstance(error, ProgrammingError):
+        # A statement this back-end does not take is our fault, not the catalog's absence.
+        log.error("statement refused code=%s", code, exc_info=error)
+        return IsocenterError("Something failed on our side; the operator finds it in the log.")
     log.warning("catalog error kind=%s code=%s", type(error).__name__, code)
     return Unavailable("The catalog does not answer; try again in a moment.", retry_after=5)
 

@@ -14,7 +14,7 @@ import pytest
 # deploy/demo and benchmarks are programs of the checkout, not of the installed distribution
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
-_FIXTURES = ("parts", "shared", "mariadb", "s3", "browser", "platform")
+_FIXTURES = ("parts", "shared", "mariadb", "s3", "browser", "running")
 
 pytest_plugins = [f"fixtures.{name}" for name in _FIXTURES if (Path(__file__).parent / "fixtures" / f"{name}.py").exists()]
 

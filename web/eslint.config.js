@@ -32,5 +32,5 @@ export default typescript.config(
       'vuejs-accessibility/no-static-element-interactions': 'error',
     },
   },
-  { files: ['**/*.{ts,js,mjs}'], rules: { 'no-undef': 'off' } },
+  { files: ['**/*.{ts,js,mjs}'], rules: { 'no-undef': 'off', '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }] } },
 )

@@ -156,6 +156,17 @@ class Client:
         """How many questions wait for a person, by kind and disease."""
         return dict(self.rest.get("/api/v1/reviews/counts"))
 
+    def next_review(self, kind: str | None = None, disease: str | None = None) -> dict[str, Any] | None:
+        """The next question, leased to you for ten minutes; None when none waits."""
+        asked = {"kind": kind, "disease": disease}
+        found = self.rest.send("POST", "/api/v1/reviews/next", {name: value for name, value in asked.items() if value})
+        return dict(found) if found else None
+
+    def decide(self, review: Mapping[str, Any], value: str, note: str = "") -> dict[str, Any]:
+        """Answer a question of :meth:`next_review` with one of its ``choices``; the review as it stands then."""
+        body = {"value": value, "note": note, "revision": review["revision"]}
+        return dict(self.rest.send("POST", f"/api/v1/reviews/{_part(review['key'])}/decision", body)["review"])
+
     def statistics(self) -> dict[str, Any]:
         return dict(self.rest.get("/api/v1/statistics/overview"))
 
@@ -169,15 +180,15 @@ class Client:
                 return
 
 
-def login(url: str, name: str, password: str, *, token_name: str = "isc", days: int = 90) -> str:
-    """A new API token for an account; the password is used once and kept nowhere."""
+def login(url: str, name: str, password: str, *, called: str = "isc", days: int = 90) -> str:
+    """A new API token for an account, listed there as ``called``; the password is used once and kept nowhere."""
     from isocenter_client.rest import Rest
 
     rest = Rest(url)
     try:
         session = rest.send("POST", "/api/v1/session", {"name": name, "password": password})
         csrf = {"X-Isocenter-CSRF": session["csrf_token"]}
-        token = rest.send("POST", "/api/v1/tokens", {"name": token_name, "days": days}, headers=csrf)["token"]
+        token = rest.send("POST", "/api/v1/tokens", {"name": called, "days": days}, headers=csrf)["token"]
         rest.send("DELETE", "/api/v1/session", headers=csrf)
         return str(token)
     finally:

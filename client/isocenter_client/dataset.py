@@ -78,7 +78,7 @@ class Dataset:
     def torch(self, split: str | None = None, transform: Callable[[dict[str, Any]], Any] | None = None) -> Any:
         """A ``torch.utils.data.Dataset`` of ``{"image": tensor, "label": int, "case_id": str}``, one item per series."""
         try:
-            import torch
+            import torch  # type: ignore[import-not-found, unused-ignore]
         except ImportError:
             raise ClientError(".torch() needs PyTorch: pip install torch, then try again.") from None
         dataset, images = self, self.images(split)
@@ -97,7 +97,7 @@ class Dataset:
     def monai(self, split: str | None = None, transform: Any = None) -> Any:
         """A ``monai.data.Dataset`` over :meth:`datalist`; start the transform with ``LoadImaged("image")``."""
         try:
-            from monai.data import Dataset as MonaiDataset
+            from monai.data import Dataset as MonaiDataset  # type: ignore[import-not-found, unused-ignore]
         except ImportError:
             raise ClientError(".monai() needs MONAI: pip install monai, then try again.") from None
         return MonaiDataset(self.datalist(split), transform)

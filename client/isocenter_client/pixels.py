@@ -24,7 +24,7 @@ def _dicom(files: Sequence[Path]) -> Any:
     """Slices in geometric order, rescaled to Hounsfield units (or what RescaleType says)."""
     import numpy as np
     import pydicom
-    from pydicom.pixels import apply_rescale
+    from pydicom.pixels.processing import apply_rescale
 
     frames: list[Any] = []
     for file in files:

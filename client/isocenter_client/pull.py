@@ -113,12 +113,13 @@ class _Pull:
         target = safe_path(self.folder, file.path)
         part = target.with_name(target.name + ".part")
         target.parent.mkdir(parents=True, exist_ok=True)
-        damaged, attempt = 0, 0
+        damaged, attempt, arrived = 0, 0, 0
         while not self.stop.is_set():
             try:
                 digest = self._append(file, part)
             except ServerAway:
-                attempt += 1
+                size = part.stat().st_size if part.exists() else 0
+                attempt, arrived = (attempt + 1 if size <= arrived else 1), size
                 if attempt == ATTEMPTS:
                     raise
                 pause(attempt)

@@ -90,7 +90,7 @@ class Rest:
 
 def pause(attempt: int) -> None:
     """Wait before try ``attempt + 1``: about 0.2, 0.4, 0.8 ... s, at most 5."""
-    time.sleep(min(5.0, 0.2 * 2 ** (attempt - 1)) * random.uniform(0.7, 1.3))
+    time.sleep(min(5.0, 0.2 * 2 ** (attempt - 1)) * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
 
 
 def raise_problem(answer: httpx.Response) -> None:

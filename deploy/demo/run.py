@@ -190,11 +190,11 @@ def _tell(url: str, name: str, password: str, reports: dict[str, dict[str, Any]]
    1. Imports: every file and every table row with its outcome; look at what was refused, and why.
    2. Review: two patients named 王芳, a screen with a burned-in name, "cannot be excluded". Decide one.
    3. Cases: open a liver or lung case, scroll its images beside its reports and its label with the evidence.
-   4. Datasets: freeze what you filtered, then download it, or from a terminal (a token is under your profile):
-        export ISOCENTER_URL={url} ISOCENTER_TOKEN=...
+   4. Datasets: freeze what you filtered and download it; or from a terminal:
+        .venv/bin/isc login {url} --name {name}
         .venv/bin/isc find --disease lung
-        .venv/bin/isc freeze lung-demo --disease lung
-        .venv/bin/isc pull lung-demo@1 var/lung-demo
+        .venv/bin/isc freeze lung-demo --from-last --split 70/15/15
+        .venv/bin/isc pull lung-demo@1 --to var/lung-demo
 
   Files: {folder}/sample (what was imported), {folder}/data (catalog, objects, key), {folder}/server.log
 """)

@@ -67,7 +67,7 @@ install_web() {
   fi
   if [ "$(cat $built 2>/dev/null)" != "$sources" ]; then
     say "building the web front end"
-    deploy/setup/node.sh npm run build --prefix web --silent
+    deploy/setup/node.sh npm run build --prefix web --silent -- --logLevel warn
     [ -d gateway/pages/dist ] || die "npm run build in web/ did not write gateway/pages/dist"
     web_sources | digest >$built # again: the build writes type declarations among its sources
   fi

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import re
 import struct
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from isocenter.errors import InvalidInput
 from isocenter.imaging.frames import FramesUnknown, encapsulated_items, frame_count, frames_of_items, native_frame_bits
+from isocenter.imaging.quiet import quiet
 
 FRAME_LIMIT_BYTES = 1 << 30
 """A frame that decodes to more is refused: 1 GiB is 16 bit x 23,000 x 23,000, larger than any detector."""
@@ -50,8 +50,7 @@ def decode_frame(source: Path | bytes, index: int = 0) -> Pixels:
 
     Stored values: no rescale, no window, no palette. YBR is turned into RGB.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         ds = pydicom.dcmread(io.BytesIO(source) if isinstance(source, bytes) else source, force=True)
         return decode(ds, index)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydicom.uid import UID
 
 from isocenter.errors import InvalidInput
 from isocenter.imaging.geometry import Slice, Vector, geometric_order, is_regular, slice_spacing_mm
+from isocenter.imaging.quiet import quiet
 from isocenter.imaging.thumbnail import content_format, thumbnail
 
 INLINE_LIMIT_BYTES = 128 << 10
@@ -65,8 +65,7 @@ def describe_series(paths: list[Path]) -> SeriesDescription:
     if content_format(paths[0]) != "DICOM":
         order = tuple(range(len(paths)))
         return SeriesDescription(order, (Stack(0, order),), b"", _thumbnail_of(paths))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         headers = [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in paths]
         stacks = stacks_of(headers)
         order = tuple(index for stack in stacks for index in stack.members)

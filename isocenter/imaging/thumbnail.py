@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -15,6 +14,7 @@ from PIL import Image
 
 from isocenter.imaging.decode import decode
 from isocenter.imaging.frames import frame_count
+from isocenter.imaging.quiet import quiet
 from isocenter.imaging.window import Pixels, auto_window, to_uint8, windowed
 
 THUMBNAIL_PX = 256
@@ -42,8 +42,7 @@ def thumbnail(path: Path, image_format: str = "") -> bytes:
     """A JPEG whose longer side is at most 256 px: the middle frame of DICOM, the middle slice of a volume, the whole of a
     picture or slide. Deterministic. PixelsUnreadable, OSError or ValueError when nothing can be decoded."""
     kind = image_format or content_format(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         if kind == "DICOM":
             return as_jpeg(_dicom(path))
         if kind == "NIFTI":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.types import ASGIApp
 
 from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
+from services.catalog.noted import Noted
 from services.catalog.routes import cases, datasets, diseases, downloads, projects, series
 
 
@@ -14,5 +17,13 @@ def create_app(settings: Settings, resources: Resources | None = None) -> ASGIAp
     """The service on the given resources; opens its own when there are none."""
     opened = resources or open_resources(settings)
     app = create_service("catalog", opened, [diseases.router, projects.router, cases.router, series.router, datasets.router])
-    app.router.routes[:0] = downloads.routes(opened)
+    app.state.noted = Noted()
+    raw = downloads.routes(opened, app.state.noted)
+    app.router.routes[:0] = raw
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return downloads.describe(described(), raw)
+
+    app.openapi = openapi  # type: ignore[method-assign]
     return app

@@ -31,6 +31,12 @@ _LIMITS = (
         "规则标注可能有误；每条标注的来源、状态与置信度见 labels.csv。",
     ),
 )
+_LEFT_OUT = {
+    "no_label": "no label / 无标注",
+    "review": "label waits for a person, or its state was not asked for / 标注待审核或状态不符",
+    "held": "no released image yet / 图像尚未放行",
+    "null": "lack a value the filter asks for / 缺少筛选所需的值",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         lines += ["", f"## Split / 划分 (patients, stratified by label, seed {card['split']['seed']})", "", "| part 部分 | cases 病例 |", "|---|---|"]
         lines += [f"| {name} | {found['cases']} |" for name, found in counts["by_split"].items()]
     left = counts["left_out"]
-    lines += ["", "## Left out / 未纳入", "", *(f"- {_plain(name)}: {number}" for name, number in left.items())]
+    lines += ["", "## Left out / 未纳入", "", *(f"- {_LEFT_OUT[name]}: {number}" for name, number in left.items())]
     lines += ["", "## Image files / 图像文件", "", *(f"- {name}: {text}" for name, text in card["image_storage_format"].items())]
     lines += ["", "## Policies / 规则版本", ""]
     lines += [f"- {kind}: {p['scope']} v{p['number']} (sha256 `{p['sha256'][:12]}`)" for kind, found in card["policies"].items() for p in found]

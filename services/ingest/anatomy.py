@@ -49,7 +49,7 @@ class Anatomy:
 def anatomy() -> Anatomy:
     body = tomllib.loads(files("services.ingest").joinpath("rules/anatomy.toml").read_text("utf-8"))
     organ_of: dict[str, str] = {}
-    for organ, item in body["organs"].items():
+    for item in body["organs"].values():
         organ_of |= {fold(word): "" for word in item.get("not", ())}
     for organ, item in body["organs"].items():
         organ_of |= {fold(word): organ for word in item["words"]}

@@ -118,10 +118,10 @@ async def prepare(resources: Resources, session: AsyncSession, hospital: str, wa
 
 def check(prepared: Prepared, *, confirmed: bool, number: int) -> None:
     """InvalidInput when the table cannot be used, or when an important column was only guessed."""
-    columns_of(prepared.table, prepared.mapping)
     if not prepared.table.rows:
         raise InvalidInput("The table has no rows.", field=f"tables.{number}")
     if confirmed or prepared.remembered:
+        columns_of(prepared.table, prepared.mapping)
         return
     if prepared.proposal.missing:
         missing = list(prepared.proposal.missing)

@@ -20,10 +20,10 @@ def candidate_pairs(studies: Sequence[Person], reports: Sequence[Person], kind: 
             for key in _keys(person, side, kind):
                 blocks.setdefault(key, ([], []))[side].append(n)
     pairs: set[tuple[int, int]] = set()
-    for key, (left, right) in blocks.items():
+    for block, (left, right) in blocks.items():
         if not left or not right or len(left) * len(right) > BLOCK_PAIRS_MAX:
             continue
-        by_number = isinstance(key, tuple) and key[0] in ("accession", "uid", "pathology")
+        by_number = isinstance(block, tuple) and block[0] in ("accession", "uid", "pathology")
         pairs.update((s, r) for s in left for r in right if by_number or in_window(studies[s].day, reports[r].day, kind))
     return pairs
 

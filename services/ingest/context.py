@@ -21,7 +21,10 @@ _SENTENCE_END = re.compile(
 )
 _ABBREVIATION = re.compile(r"(?:^|[^a-z])(?:vs|dr|mr|mrs|ms|no|pt|st|approx|e\.g|i\.e|fig|incl)\.$")
 _LISTED = re.compile(r"(?<![a-z])(?:or|nor|and|and/or)(?![a-z])|,\s*$")
-_NEW_CLAUSE = re.compile(r",[^,]*?(?<![a-z])(?:is|are|was|were|has|have|had|there|shows?|demonstrates?|seen|noted|present|identified|consistent|compatible|likely|representing|measuring)(?![a-z])")
+_NEW_CLAUSE = re.compile(
+    r",[^,]*?(?<![a-z])(?:is|are|was|were|has|have|had|there|shows?|demonstrates?|seen|noted|present|identified|consistent|compatible"
+    r"|likely|representing|measuring)(?![a-z])"
+)
 _ZH_GO_ON = re.compile(r"[，,]\s*(?:及|或|和|亦|也|并|以及|且|、|与)")
 _TOKENS_BEFORE = 9
 _FAR = "negated-far"

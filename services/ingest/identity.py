@@ -73,7 +73,7 @@ def _adapter_of(cls: Hashable) -> TypeAdapter[Any]:
 
 
 def _adapter(cls: object) -> TypeAdapter[Any]:
-    return _adapter_of(cast("Hashable", cls))
+    return _adapter_of(cls)
 
 
 def seal(key: SiteKey, kind: str, owner_id: int, value: object) -> bytes:

@@ -1,7 +1,7 @@
 """From the text of one report to its label: 0, 1 or review, with evidence and confidence.
 
 Sections first (the conclusion decides; findings only support), mentions in context next, then a fixed order of rules
-(docs/labelling.md): malignant and meant > doubtful > treated > benign > nothing found. History and family never label.
+(rules/README.md): malignant and meant > doubtful > treated > benign > nothing found. History and family never label.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def _categories(rules: RuleSet, name: str, text: str) -> list[Mention]:
             meaning = rule.grades.get(grade)
             if meaning:
                 start, end = made.span(match.start(), match.end())
-                found.append(Mention(name, -1, start, end, text[start:end], f"{rules.disease.code}.{rule.id}.{grade.lower()}", f"category-{meaning}", "", frozenset(), 0))
+                named = f"{rules.disease.code}.{rule.id}.{grade.lower()}"
+                found.append(Mention(name, -1, start, end, text[start:end], named, f"category-{meaning}", "", frozenset(), 0))
     return found
 
 

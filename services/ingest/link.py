@@ -63,8 +63,10 @@ def _scored(studies: Sequence[Person], reports: Sequence[Person], kind: ReportKi
         fields = components(studies[s], reports[r], kind, known)
         bits = prior + sum(item.weight for item in fields.values())
         rule, reason = _rule(fields, studies[s], reports[r], kind)
-        if rule == "weights" and (_probability(bits) < SHOWN_MIN or not _identified(fields, kind)):
+        if rule == "weights" and (_probability(bits) < SHOWN_MIN or not _identified(fields, kind) or _impossible(fields, kind)):
             continue
+        if rule == "weights" and fields["organ"].agreement == "differ":
+            reason = "organ-differs"
         if rule != "weights" and not reason:
             bits = max(bits, 12.0)
         pairs.append(_Pair(s, r, bits, rule, fields, reason))
@@ -78,6 +80,11 @@ def _identified(fields: Mapping[str, Component], kind: ReportKind) -> bool:
     if kind is ReportKind.PATHOLOGY:
         speaking = [name for name in speaking if name != "date"]
     return bool(speaking) and (named or "number" in speaking or "accession" in speaking or "birth" in speaking)
+
+
+def _impossible(fields: Mapping[str, Component], kind: ReportKind) -> bool:
+    """Another examination, however much the person agrees: a CT has no MR report, a breast specimen no chest CT."""
+    return fields["modality"].agreement == "differ" or (kind is ReportKind.PATHOLOGY and fields["organ"].agreement == "differ")
 
 
 def _rule(fields: Mapping[str, Component], study: Person, report: Person, kind: ReportKind) -> tuple[str, str]:
@@ -97,14 +104,15 @@ def _rule(fields: Mapping[str, Component], study: Person, report: Person, kind: 
         fits = all(fields[name].agreement != "differ" for name in ("modality", "organ", "accession"))
         if near and fits:
             return "number+date", "number-agrees-person-differs" if contradicted else ""
-    if fields["number"].agreement == "agree" and kind is ReportKind.PATHOLOGY and in_window(study.day, report.day, kind):
-        if fields["organ"].agreement in ("agree", "partial") and None not in (study.day, report.day):
+    if fields["number"].agreement == "agree" and kind is ReportKind.PATHOLOGY and None not in (study.day, report.day):
+        fits = in_window(study.day, report.day, kind) and fields["organ"].agreement in ("agree", "partial")
+        if fits:
             return "number+date", "number-agrees-person-differs" if contradicted else ""
     return "weights", ""
 
 
 def _probability(bits: float) -> float:
-    return 1.0 / (1.0 + 2.0 ** -max(-40.0, min(40.0, bits)))
+    return float(1.0 / (1.0 + 2.0 ** -max(-40.0, min(40.0, bits))))
 
 
 def _one_to_one(pairs: Sequence[_Pair], studies: Sequence[Person], reports: Sequence[Person]) -> list[LinkProposal]:

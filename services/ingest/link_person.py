@@ -49,7 +49,7 @@ def _person(key: str, names: tuple[Name, ...], *, age: float | None, birth: str,
     if year is None and age is not None and day is not None:
         year = int((day - age * DAYS_OF_YEAR) / DAYS_OF_YEAR)
     han = next((name.han for name in names if name.han and name.han[0] != "*"), "")
-    return Person(  # type: ignore[arg-type]
+    return Person(
         key=key,
         names=names,
         name_keys=frozenset(k for name in names for k in name_keys(name)),

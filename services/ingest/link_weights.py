@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import OSA
 
 from services.ingest.anatomy import fit
+from services.ingest.blocking import PATHOLOGY_DAYS
 from services.ingest.link_person import DAYS_OF_YEAR, Person
 from services.ingest.names import Name, NameAgreement, compare_names
 from services.ingest.report_records import Component, ReportKind
@@ -166,8 +167,10 @@ def _date(study: Person, report: Person, kind: ReportKind, known: Frequencies) -
         return _MISSING
     days = report.day - study.day
     if kind is ReportKind.PATHOLOGY:
-        if -30 <= days <= 240:
-            return Component("agree" if -7 <= days <= 90 else "partial", _bits(0.8 if -7 <= days <= 90 else 0.2, (98 if -7 <= days <= 90 else 173) / known.days))
+        if -7 <= days <= 90:
+            return Component("agree", _bits(0.8, 98 / known.days))
+        if PATHOLOGY_DAYS[0] <= days <= PATHOLOGY_DAYS[1]:
+            return Component("partial", _bits(0.2, 173 / known.days))
         return Component("differ", -12.0)
     off = abs(days)
     for limit, agreement, m, width in ((0, "agree", 0.7, 1), (1, "agree", 0.12, 2), (3, "partial", 0.1, 4), (7, "partial", 0.05, 8), (30, "partial", 0.02, 46)):

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from services.ingest.anatomy import UNSPECIFIC, OrganWord, Scope, anatomy, organ_words
 from services.ingest.context import contexts_of, cues_in, sentences
@@ -14,6 +15,7 @@ from services.ingest.report_records import ReportKind
 from services.ingest.ruleset import FUZZY_HAN_MIN, RuleSet, TermRule
 
 _NEAR_LENGTH_MAX = 12
+_CLAUSE_END = re.compile(r"[，,。；;:：]")
 _EITHER = re.compile(r"[\s,，/]*(?:(?<![a-z])or(?![a-z])|versus|vs\.?|/|或|还是|抑或)[\s\w\-]{0,24}")
 
 
@@ -73,7 +75,7 @@ def mentions_in(rules: RuleSet, section: str, source: str, kind: ReportKind, sco
 
 def _either_or(found: list[Mention], source: str) -> list[Mention]:
     """A benign and a malignant word joined by "or" (hemangioma or metastasis, 炎症或肿瘤) put each other in doubt."""
-    for n, (a, b) in enumerate(zip(found, found[1:], strict=False)):
+    for n, (a, b) in enumerate(pairwise(list(found))):
         opposed = {a.meaning, b.meaning} in ({"malignant", "benign"}, {"mass", "benign"}, {"malignant", "uncertain"})
         if opposed and not (a.has("negated") or b.has("negated")) and a.sentence == b.sentence and _EITHER.fullmatch(source[a.end : b.start].lower()):
             found[n : n + 2] = [replace(a, contexts=a.contexts | {"hedged"}), replace(b, contexts=b.contexts | {"hedged"})]
@@ -119,7 +121,7 @@ def _near_hits(rules: RuleSet, text: str, kind: ReportKind) -> list[_Hit]:
 
 
 def _fits(rules: RuleSet, hit: _Hit, text: str, sentence: tuple[int, int], organs: Sequence[OrganWord], scope: Scope) -> bool:
-    """The organ a mention is about: named in the term, else before it in the clause or sentence, else after it, else the report's."""
+    """The organ a mention is about: named in the term, else before it in the sentence, else after it in the clause, else the report's."""
     organ = rules.disease.organ
     inside = [word.organ for word in organs if hit.start <= word.start < hit.end and word.organ not in UNSPECIFIC]
     if inside:
@@ -128,7 +130,7 @@ def _fits(rules: RuleSet, hit: _Hit, text: str, sentence: tuple[int, int], organ
     before = [word for word in near if word.end <= hit.start]
     if before:
         return _last_group(text, before, organ)
-    after = [word for word in near if word.start >= hit.end]
+    after = [word for word in near if word.start >= hit.end and not _CLAUSE_END.search(text[hit.end : word.start])]
     if after:
         return any(word.organ == organ for word in after)
     return hit.rule.own or about(scope, organ)

@@ -20,7 +20,9 @@ from services.ingest.report_records import Merged, MergedReport, ReportKind, Rep
 
 EDITED_MIN = 0.9  # similarity of two texts that are the same report, lightly edited
 GROUP_ROWS_MAX = 200  # rows under one number beyond which the number is a placeholder
-_CORRECTED = re.compile(r"更正|修正报告|修改报告|订正|更改诊断|替代原报告|amended|corrected (?:report|diagnosis)|revised (?:report|diagnosis)|supersedes", re.IGNORECASE)
+_CORRECTED = re.compile(
+    r"更正|修正报告|修改报告|订正|更改诊断|替代原报告|amended|corrected (?:report|diagnosis)|revised (?:report|diagnosis)|supersedes", re.IGNORECASE
+)
 _ADDENDUM = re.compile(r"补充报告|补充诊断|追加报告|补充说明|\baddend(?:um|a)\b|supplement(?:al|ary) report", re.IGNORECASE)
 _DECISIVE = re.compile(r"癌|瘤|恶性|良性|阳性|阴性|不除外|未见|carcinoma|malignan|benign|negative|positive|not? ")
 
@@ -77,7 +79,7 @@ def _keys(row: ReportRow) -> list[tuple[str, ...]]:
     numbers = [number_key(row.report_number), number_key(row.pathology_number if row.kind is ReportKind.PATHOLOGY else "")]
     if row.kind is ReportKind.IMAGING or not any(numbers):
         numbers.append(number_key(row.accession_number))
-    keys = [(kind, "number", number) for number in numbers if number]
+    keys: list[tuple[str, ...]] = [(kind, "number", number) for number in numbers if number]
     day = row.exam_date or row.report_date
     if number := number_key(row.patient_id):
         keys.append((kind, "patient", number, day))

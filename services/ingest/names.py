@@ -23,10 +23,13 @@ _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0002ffff]")
 _MASKS = "*＊×○〇xX某●■□?？_"
 # surnames read otherwise than the common reading of their character
 SURNAME_READINGS = {
-    "单": "shan", "曾": "zeng", "仇": "qiu", "解": "xie", "查": "zha", "区": "ou", "任": "ren", "盖": "ge", "翟": "zhai", "尉": "wei",
-    "朴": "piao", "缪": "miao", "乐": "yue", "召": "shao", "纪": "ji", "华": "hua", "覃": "qin", "种": "chong", "秘": "bi", "冼": "xian",
-}  # fmt: skip
-COMPOUND_SURNAMES = frozenset(["欧阳", "上官", "司马", "诸葛", "司徒", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "夏侯", "长孙", "宇文", "端木", "南宫", "独孤", "轩辕"])
+    "单": "shan", "曾": "zeng", "仇": "qiu", "解": "xie", "查": "zha", "区": "ou", "任": "ren", "盖": "ge",
+    "翟": "zhai", "尉": "wei", "朴": "piao", "缪": "miao", "乐": "yue", "召": "shao", "纪": "ji", "华": "hua",
+    "覃": "qin", "种": "chong", "秘": "bi", "冼": "xian",
+}
+COMPOUND_SURNAMES = frozenset(
+    ["欧阳", "上官", "司马", "诸葛", "司徒", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "夏侯", "长孙", "宇文", "端木", "南宫", "独孤", "轩辕"]
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,14 +70,20 @@ def _masked_han(cleaned: str) -> str:
     return re.sub(f"[{re.escape(_MASKS)}]", "*", kept)
 
 
+@lru_cache(maxsize=30_000)
+def _readings(character: str) -> tuple[str, ...]:
+    """All readings of one character without tones, ü as v."""
+    return tuple(dict.fromkeys(s.replace("ü", "v") for s in pinyin(character, style=Style.NORMAL, heteronym=True)[0]))
+
+
 def han_readings(han: str, limit: int = 8) -> tuple[tuple[str, ...], ...]:
     """The pinyin readings of a name, most likely first, syllables apart; masked characters give none."""
     if not han or "*" in han:
         return ()
-    choices = [list(dict.fromkeys(s.replace("ü", "v") for s in readings)) for readings in pinyin(han, style=Style.NORMAL, heteronym=True)]
+    choices = [_readings(character) for character in han]
     if han[:1] in SURNAME_READINGS and han[:2] not in COMPOUND_SURNAMES:
         surname = SURNAME_READINGS[han[0]]
-        choices[0] = [surname, *(s for s in choices[0] if s != surname)]
+        choices[0] = (surname, *(s for s in choices[0] if s != surname))
     return tuple(islice(product(*choices), limit))
 
 
@@ -155,7 +164,7 @@ def _too_short(form: str) -> bool:
 def surname_key(name: Name) -> str:
     """The first letters by which names block together: the surname's reading, or the first latin token sorted."""
     if name.han and name.han[0] != "*":
-        return str(pinyin(name.han[0], style=Style.NORMAL)[0][0]) if name.han[0] not in SURNAME_READINGS else SURNAME_READINGS[name.han[0]]
+        return SURNAME_READINGS.get(name.han[0], _readings(name.han[0])[0])
     return min(name.tokens, default="")
 
 

@@ -405,6 +405,7 @@ class CaseLabel:
     report: str = ""
     conflict: bool = False
     reports: tuple[str, ...] = ()
+    proposal: str = ""  # what stands to reason while a person has not decided
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -23,13 +23,23 @@ from services.ingest.report_records import (
 from services.ingest.sections import split_sections
 
 Cell = Callable[[str], str]
-_ONE = frozenset(["1", "true", "yes", "y", "t", "pos", "positive", "malignant", "malignancy", "cancer", "carcinoma", "case", "m", "p", "+", "阳性", "恶性", "是", "有", "癌", "恶", "阳", "恶性肿瘤"])
-_ZERO = frozenset(["0", "false", "no", "n", "f", "neg", "negative", "benign", "normal", "control", "b", "-", "阴性", "良性", "否", "无", "正常", "非癌", "良", "阴"])
+_ONE = frozenset(
+    {"1", "true", "yes", "y", "t", "pos", "positive", "malignant", "malignancy", "cancer", "carcinoma", "case", "m", "p", "+", "阳性", "恶性", "是", "有", "癌"}
+)
+_ZERO = frozenset(
+    ["0", "false", "no", "n", "f", "neg", "negative", "benign", "normal", "control", "b", "阴性", "良性", "否", "无", "正常", "非癌", "良", "阴"]
+)
 _MODALITIES = (
-    ("MG", r"\bMG\b|钼靶|乳腺X|mammo"), ("PT", r"\bPET\b|\bPT\b|正电子"), ("MR", r"\bMRI?\b|\bMRCP\b|\bMRA\b|磁共振|核磁"),
-    ("CT", r"\bCT[AU]?\b|(?<![A-Za-z])CT|断层"), ("US", r"\bUS\b|超声|彩超|B超|ultraso|sonogra"), ("XA", r"\bXA\b|\bDSA\b|造影"),
-    ("DX", r"\b[DC][RX]\b|X[线光]|平片|radiograph|\bx-?ray\b"), ("NM", r"\bNM\b|\bE?S?PECT\b|\bECT\b|骨扫描|核素"), ("SM", r"\bSM\b|切片|whole slide"),
-)  # fmt: skip
+    ("MG", r"\bMG\b|钼靶|乳腺X|mammo"),
+    ("PT", r"\bPET\b|\bPT\b|正电子"),
+    ("MR", r"\bMRI?\b|\bMRCP\b|\bMRA\b|磁共振|核磁"),
+    ("CT", r"\bCT[AU]?\b|(?<![A-Za-z])CT|断层"),
+    ("US", r"\bUS\b|超声|彩超|B超|ultraso|sonogra"),
+    ("XA", r"\bXA\b|\bDSA\b|造影"),
+    ("DX", r"\b[DC][RX]\b|X[线光]|平片|radiograph|\bx-?ray\b"),
+    ("NM", r"\bNM\b|\bE?S?PECT\b|\bECT\b|骨扫描|核素"),
+    ("SM", r"\bSM\b|切片|whole slide"),
+)
 
 
 def apply(table: Table, mapping: ColumnMapping) -> list[RowResult]:
@@ -129,7 +139,7 @@ def _says_nothing(text: str) -> bool:
 
 def _label(table: str, number: int, cell: Cell, mapping: ColumnMapping) -> RowResult:
     raw = _value(cell, "label") or cell("label").strip()
-    if not raw:
+    if not raw or re.fullmatch(r"[-—/\\?？*.]+|n/?a|nan|null|none|未知|不详", raw, re.IGNORECASE):
         return _refusal(table, number, Outcome.EMPTY, "no-label", "The row has no label.")
     row = LabelRow(
         table=table,

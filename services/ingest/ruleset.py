@@ -102,7 +102,8 @@ def rule_set(disease: DiseaseDefinition, scheme: str = "") -> RuleSet:
             known = words.get(key)
             # a general word that the disease only repeats keeps its organ-free sense, with the disease's subtype
             words[key] = rule if known is None else TermRule(rule.id, rule.meaning, rule.kind, rule.subtype, own=False)
-    words |= {f"{word}s": rule for word, rule in words.items() if word[-1:].isascii() and word[-1:].isalpha() and word[-1] not in "sy" and f"{word}s" not in words}
+    plurals = {f"{word}s": rule for word, rule in words.items() if re.search(r"[a-rt-xz]$", word)}
+    words = plurals | words
     language_bytes = "".join(_text(name) for name in ("general.toml", "language.toml", "anatomy.toml")).encode()
     chosen = disease.scheme(scheme)
     return RuleSet(

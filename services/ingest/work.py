@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from isocenter.errors import NotFound, StorageFull, Unavailable
 from isocenter.imaging.series import SeriesDescription, describe_series
@@ -45,7 +45,11 @@ class Common:
 class ReadTask:
     item_id: int
     source: str  # file:<absolute path> | staged:<key>
-    suffix: str  # ".dcm": some readers look at it for multi-file formats
+    name: str  # the file's own name: readers take words (T2, DWI) from it
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.name).suffix
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -127,7 +131,7 @@ def read_items(common: Common, tasks: Sequence[ReadTask]) -> list[ReadResult]:
     for task in tasks:
         try:
             with local(task.source, task.suffix, common) as path:
-                results.append(read(path, common.key))
+                results.append(read(path, common.key, PurePosixPath(task.name).name))
         except (OSError, NotFound) as error:
             results.append(_missing(error))
         except (StorageFull, Unavailable):

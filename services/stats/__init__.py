@@ -1,0 +1,1 @@
+"""The statistics service: counts through the grants, servers and alerts."""

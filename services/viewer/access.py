@@ -86,8 +86,11 @@ class Access:
         self._instances: Remembered[list[InstanceSeen]] = Remembered(REMEMBERED_SECONDS, 64)
         self._noted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
 
-    async def see(self, principal: Principal, series_uid: str, *, study_uid: str | None = None) -> Seen:
-        """The series for this account; NotFound for an unknown one, one of another project and one of another study. Audited."""
+    async def see(self, principal: Principal, series_uid: str, *, study_uid: str | None = None, audited: bool = True) -> Seen:
+        """The series for this account; NotFound for an unknown one, one of another project and one of another study.
+
+        The look is in the audit trail; with ``audited`` False (the small pictures of a list) only when the pixels are held.
+        """
         key = (principal.account_id, principal.role, series_uid)
         found = await self._series.get(key, lambda: self._look_up(principal, series_uid))
         if found is None or (study_uid is not None and found.study_uid != study_uid):
@@ -95,7 +98,8 @@ class Access:
         instances = await self._instances.get(found.id, lambda: self._instances_of(found))
         if not principal.may(Permission.REVIEW):
             instances = [instance for instance in instances if not instance.held]
-        await self._note(principal, found)
+        if audited or found.held:
+            await self._note(principal, found)
         return Seen(found, tuple(instances))
 
     def forget(self) -> None:
@@ -112,8 +116,8 @@ class Access:
             return await store.instances_of(session, seen.id)
 
     async def _note(self, principal: Principal, seen: SeriesSeen) -> None:
-        """The audit rows of a look, written before anything is sent; once an hour per account and series in this process."""
-        key = (principal.name, seen.uid + ("|held" if seen.held else ""), int(time.time() // 3600))
+        """The audit rows of a look, written before anything is sent; once an hour per account and study (held: series) in this process."""
+        key = (principal.name, f"held {seen.uid}" if seen.held else seen.study_uid, int(time.time() // 3600))
         if key in self._noted:
             return
         async with self.resources.db.write() as session:

@@ -99,8 +99,14 @@ class Slide:
 
     def _region(self, left: int, top: int, width: int, height: int, downsample: int) -> NDArray[np.uint8]:
         best = self._slide.get_best_level_for_downsample(downsample * 1.0001)
-        scale = downsample / self._slide.level_downsamples[best]
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        step = self._slide.level_downsamples[best]
+        scale = downsample / step
+        stored_width, stored_height = self._slide.level_dimensions[best]
+        # Never past the edge: the last pixel of a level may lie half outside, and the outside is white.
+        size = (
+            max(1, min(round(width * scale), stored_width - int(left * downsample / step))),
+            max(1, min(round(height * scale), stored_height - int(top * downsample / step))),
+        )
         region = self._slide.read_region((left * downsample, top * downsample), best, size)
         flat = Image.new("RGB", region.size, self._background)
         flat.paste(region, mask=region.getchannel("A"))

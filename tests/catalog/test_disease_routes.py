@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from catalog.rows import Person, disease_document, open_site
 from sqlalchemy import select
 
-from isocenter.diseases import load_diseases
+from isocenter.diseases import definition_of, load_diseases
 from isocenter.models import Disease
-from services.catalog.seed import seed_diseases
+from services.catalog.seed import document_of, seed_diseases
 
 
 @pytest.fixture
@@ -32,22 +34,22 @@ async def test_disease_posted_as_a_document_is_there_without_code(site):
         assert (taken.status_code, taken.json()["field"]) == (409, "prefix")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"code": "Kidney!"},
-        {"prefix": "k"},
-        {"schemes": []},
-        {"title": {"en": "x"}},
-        {"unknown": 1},
-        {"categories": [{"id": "x", "pattern": "(", "grades": {}}]},
-        {"terms": [{"id": "a", "meaning": "evil", "words": ["x"]}]},
-    ],
-)
-async def test_document_that_is_no_disease_is_422(site, change):
+WRONG = [
+    {"code": "Kidney!"},
+    {"prefix": "k"},
+    {"schemes": []},
+    {"title": {"en": "x"}},
+    {"unknown": 1},
+    {"categories": [{"id": "x", "pattern": "(", "grades": {}}]},
+    {"terms": [{"id": "a", "meaning": "evil", "words": ["x"]}]},
+]
+
+
+async def test_document_that_is_no_disease_is_422(site):
     async with site.client() as admin:
-        answer = await admin.post("/api/v1/diseases", json=document() | change)
-        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+        for change in WRONG:
+            answer = await admin.post("/api/v1/diseases", json=document() | change)
+            assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), change
 
 
 async def test_changed_document_needs_the_current_revision_and_keeps_classes_in_use(site):
@@ -85,6 +87,12 @@ async def test_bundled_diseases_are_seeded_once_and_then_the_tables_rule(site):
         codes = set(await session.scalars(select(Disease.code)))
     assert set(added) == {item.code for item in definitions} - {"liver", "lung"}
     assert {item.code for item in definitions} <= codes
+
+
+def test_document_of_a_bundled_disease_gives_the_same_definition_again():
+    for definition in load_diseases():
+        document = document_of(definition).model_dump(mode="json")
+        assert replace(definition_of(document, "row"), sha256=definition.sha256) == definition
 
 
 async def test_hospital_and_project_are_made_listed_and_guarded(site):

@@ -85,3 +85,16 @@ async def test_object_that_is_gone_from_the_store_is_a_problem_not_a_broken_stre
 )
 def test_range_header_gives_the_range_of_rfc_9110(header, expected):
     assert parse_range(header, 10) == expected
+
+
+async def test_openapi_document_names_the_raw_routes(site):
+    async with site.client() as admin:
+        paths = (await admin.get("/openapi.json")).json()["paths"]
+    assert "get" in paths["/api/v1/datasets/{name}/versions/{number}/files/{sha256}"]
+    assert "get" in paths["/api/v1/resources/{sha256}"]
+
+
+async def test_unknown_member_of_a_body_is_refused(site):
+    async with site.client() as admin:
+        answer = await admin.post("/api/v1/cases/count", json={"querry": {"terms": {"sex": ["F"]}}})
+        assert (answer.status_code, answer.json()["field"]) == (422, "querry")

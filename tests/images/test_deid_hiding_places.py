@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,12 @@ from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from isocenter.imaging.decode import decode_frame
+from isocenter.keys import SiteKey
+from services.ingest.deidentify import deidentify
 from services.ingest.deidentify.dicom import verify
 from services.ingest.deidentify.policy import DeidPolicy
-from services.ingest.records import Identified, Refusal, Released, Subject
+from services.ingest.readers import read
+from services.ingest.records import Identified, NewUids, Reading, Refusal, Released, Subject
 
 Save, Release = Callable[..., Path], Callable[..., Any]
 MARK = b"Zqhidden"
@@ -291,3 +295,34 @@ def test_stream_when_it_cannot_be_walked_then_review_and_nothing_written(saved: 
     assert isinstance(result, Refusal)
     assert result.code == "pixel-stream-not-cleanable"
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm", "SC_rgb_jpeg_dcmtk.dcm", "JPEG2000.dcm"])
+def test_mutated_file_when_deidentified_then_a_value_and_the_name_is_gone(
+    name: str, tmp_path: Path, key: SiteKey, policy: DeidPolicy, subject: Subject
+) -> None:
+    """Header bytes changed at random (seeded); what is still readable as an image must be released clean or refused."""
+    draw = random.Random(name)
+    ds = pydicom.dcmread(bundled(name))
+    ds.PatientName, ds.PatientComments, ds.OperatorsName = "Zqhidden^Patient", "about Zqhidden", "Zqhidden^Operator"
+    ds.DerivationDescription, ds.SoftwareVersions = "by Zqhidden", "Zqhidden"
+    ds.save_as(tmp_path / "in.dcm")
+    source = (tmp_path / "in.dcm").read_bytes()
+    header_bytes = source.rindex(b"\xe0\x7f\x10\x00" if b"\xe0\x7f\x10\x00" in source else b"\x7f\xe0\x00\x10")
+    released = 0
+    for round_ in range(60):
+        data = bytearray(source)
+        for _ in range(draw.randrange(1, 5)):
+            data[draw.randrange(340, header_bytes)] = draw.randrange(256)
+        path = tmp_path / f"{round_}.dcm"
+        path.write_bytes(bytes(data))
+        reading = read(path, key)
+        if not isinstance(reading, Reading):
+            continue
+        uids = NewUids(key.uid("s"), key.uid("e"), key.uid(f"i{round_}"))
+        result = deidentify(path, reading.facts, subject, uids, key, policy, tmp_path)
+        assert isinstance(result, Released | Refusal)
+        if isinstance(result, Released):
+            released += 1
+            assert MARK.lower() not in (tmp_path / f"{uids.sop_uid}.dcm").read_bytes()[: result.pixel_offset].lower()
+    assert released > 10

@@ -22,6 +22,7 @@ from isocenter.imaging.frames import frame_index, read_span
 from isocenter.keys import SiteKey
 from services.ingest.deidentify.elements import shifted
 from services.ingest.deidentify.policy import DeidPolicy, load_policy
+from services.ingest.deidentify.words import known_values
 from services.ingest.records import Released, Subject
 
 Save, Release = Callable[..., Path], Callable[..., Any]
@@ -161,13 +162,16 @@ def test_policy_when_pickled_then_it_is_the_same(policy: DeidPolicy) -> None:
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("CT Abdomen w contrast ZHANG WEI 13812345678", "CT Abdomen contrast"),
+        ("CT Abdomen w contrast ZHANG WEI 13812345678", "CT Abdomen w contrast"),
         ("上腹部平扫+增强 张伟", "上腹部 平扫 增强"),
         ("t1_vibe_fs_tra_bh_dyn", "t1 vibe fs tra bh dyn"),
         ("Prof. Müller: Thorax 5mm Lungö", "Thorax 5mm"),
         ("b1000 3D FLAIR", "b1000 3D FLAIR"),
         ("北京协和医院 胰腺三期增强", "胰腺 三期增强"),
         ("MRN 4711 on 2020-03-10", ""),
+        ("CT HEAD WO CONTRAST", "CT HEAD WO CONTRAST"),
+        ("Abdomen C-", "Abdomen C-"),
+        ("t1+c tra", "t1+c tra"),
     ],
 )
 def test_description_when_cleaned_then_only_safe_words_stay(text: str, kept: str, policy: DeidPolicy) -> None:
@@ -181,3 +185,52 @@ def test_description_when_released_then_words_stay_in_chinese(ct: Dataset, saved
     after = pydicom.dcmread(out)
     assert after.SeriesDescription == "胰腺 动脉期"
     assert after.SpecificCharacterSet == "ISO_IR 192"
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "found"),
+    [
+        ("ZHANG^WEI", "wei zhang", True),
+        ("ZHANG^WEI", "ZhangWei", True),
+        ("张^伟", "张伟", True),
+        ("欧阳^娜娜", "娜娜", True),
+        ("MA^MIN", "Ma Min", True),
+        ("MA^MIN", "5 min", False),
+        ("HEAD^PLASTIC", "CT Head", False),
+        ("HEAD^PLASTIC", "of plastic", True),
+        ("Li", "liver", False),
+        ("O'Brien^Pat", "O'BRIEN", True),
+        ("Müller^Jörg", "MÜLLER", True),
+        ("1234", "no. 1234", True),
+        ("1234", "12345", False),
+        ("First People Hospital", "First floor", False),
+        ("北京协和医院", "在北京协和医院做", True),
+        ("Anonymous", "anonymous", False),
+        ("Siemens^Anna", "SIEMENS", False),
+        ("김^철수", "김철수", True),
+    ],
+)
+def test_known_value_when_looked_for_in_a_text_then_found_in_any_form_and_not_by_parts(known: str, text: str, found: bool, policy: DeidPolicy) -> None:
+    assert known_values([known], [], policy.words).found_in(text) is found
+
+
+def test_meta_group_when_written_then_complete_as_ps3_10_asks(release: Release) -> None:
+    """PS3.10 7.1: version and a right group length; libdicom (OpenSlide 4) refuses files without them."""
+    result, out = release(bundled("CT_small.dcm"))
+    data = out.read_bytes()
+    meta = pydicom.dcmread(out).file_meta
+    assert meta.FileMetaInformationVersion == b"\0\x01"
+    assert data[144 + meta.FileMetaInformationGroupLength :][:2] == b"\x08\x00"
+    assert isinstance(result, Released)
+
+
+@pytest.mark.shared
+def test_dicom_slide_when_released_then_openslide_opens_it_with_the_same_pixels(shared_data: Path, release: Release) -> None:
+    import openslide
+
+    for source in sorted((shared_data / "images" / "dicom-wsi-breast").iterdir()):
+        _, out = release(source)
+        with openslide.OpenSlide(source) as before, openslide.OpenSlide(out) as after:
+            assert after.dimensions == before.dimensions
+            region = ((300, 300), 0, (256, 256))
+            assert np.array_equal(np.asarray(after.read_region(*region)), np.asarray(before.read_region(*region)))

@@ -260,3 +260,30 @@ def test_odd_numbers_when_read_then_none_and_no_exception(ct: Dataset, saved: Sa
     result = read(saved(ct), key)
     assert isinstance(result, Reading)
     assert (result.facts.slice_thickness_mm, result.facts.spacing_mm) == (None, None)
+
+
+def test_odd_values_when_read_and_released_then_no_log_line_and_no_warning_quotes_them(
+    ct: Dataset,
+    saved: Save,
+    release: Callable[..., object],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    ct.PatientAge = ct.StudyDate = ct.SliceThickness = None
+    data = saved(ct).read_bytes()
+    path = saved(ct)
+    path.write_bytes(data.replace(b"MRN4711 ", b"MRN4711\xff").replace(b"CT1 abdomen", b"Zqhidden\xe4\xff\xfe"))
+    caplog.clear()
+    recwarn.clear()
+    release(path)
+    shown = caplog.text + "".join(capfd.readouterr()) + " ".join(str(w.message) for w in recwarn)
+    assert shown == ""
+
+
+def test_text_when_declared_gb18030_and_also_valid_utf8_then_the_declaration_wins() -> None:
+    from services.ingest.readers.charset import decode_text
+
+    # 平扫 in GB18030 is C6 BD C9 A8, which is well-formed UTF-8 for ƽɨ
+    assert decode_text("平扫".encode("gb18030"), ("gb18030",)) == "平扫"
+    assert decode_text("平扫".encode(), ("gb18030",)) == "平扫"

@@ -232,7 +232,13 @@ def test_picture_when_it_states_a_bomb_then_refused_without_decoding(tmp_path: P
 
     struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
     (tmp_path / "a.png").write_bytes(data)
-    assert isinstance(read(tmp_path / "a.png", key), Refusal)
+    assert code(read(tmp_path / "a.png", key)) == "too-large-to-decode"
+
+
+def test_deflated_dataset_when_it_is_a_bomb_then_refused_without_inflating_it_whole(tmp_path: Path, key: SiteKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert code(read(bundled("image_dfl.dcm"), key)) == "image"
+    monkeypatch.setattr("services.ingest.readers.dicom.INFLATED_LIMIT_BYTES", 100_000)
+    assert code(read(bundled("image_dfl.dcm"), key)) == "too-large-to-decode"
 
 
 FUZZED = [

@@ -41,6 +41,8 @@ def test_demo_when_the_server_cannot_start_then_says_why(repo_root: Path, tmp_pa
     folder = tmp_path / "demo"
     folder.mkdir()
     (folder / "data").write_text("a file where the data folder should be")
+    (folder / "sample").mkdir()
+    (folder / "sample" / "summary.json").write_text('{"hospitals": [], "patients": 0, "files": 0, "size_bytes": 0, "labels": {}}')
     done = _demo(repo_root, folder)
     assert done.returncode == 1
     assert "demo: The server did not start: isocenter:" in done.stdout

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -93,6 +97,31 @@ def test_locks_when_read_then_pin_each_package_with_hashes_and_server_agrees_wit
         pins[name] = {match[1]: match[2] for entry in entries if (match := re.match(r"([a-z0-9._-]+)==(\S+)", entry))}
     assert pins["server"].items() <= pins["dev"].items()
     assert "pytest" not in pins["server"]
+    assert "greenlet" in pins["server"], "SQLAlchemy's asyncio part needs it; playwright brings it to dev.txt only"
+
+
+def test_server_lock_when_the_servers_imports_are_listed_then_has_each_of_them(repo_root: Path) -> None:
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", (repo_root / "requirements" / "server.txt").read_text(), re.MULTILINE))
+    files = [path for package in ("isocenter", "services", "gateway") for path in (repo_root / package).rglob("*.py")]
+    files += (repo_root / "deploy" / "demo").glob("*.py")
+    imported = {name.partition(".")[0] for path in files for name in _imports(path)}
+    own = {"isocenter", "services", "gateway", "deploy"}
+    providers = packages_distributions()
+    missing = {
+        name
+        for name in imported - own - sys.stdlib_module_names
+        if not locked & {re.sub(r"[-_.]+", "-", provider).lower() for provider in providers.get(name, [])}
+    }
+    assert missing == set()
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The absolute module names that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
 
 
 def test_committed_files_when_searched_then_name_no_package_registry(repo_root: Path) -> None:

@@ -30,7 +30,7 @@ def upgrade() -> None:
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
     sa.Column('password_changed_at', base.UtcDateTime(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_account')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('name', name=op.f('uq_account_name')),
     info={'created_by': 'gateway', 'changed_by': 'gateway'}
     )
@@ -46,7 +46,7 @@ def upgrade() -> None:
     sa.Column('acknowledged_by', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=True),
     sa.Column('acknowledged_at', base.UtcDateTime(), nullable=True),
     sa.Column('value', sa.Double(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_alert')),
+    sa.PrimaryKeyConstraint('id'),
     info={'created_by': 'stats', 'changed_by': 'stats'}
     )
     with op.batch_alter_table('alert', schema=None) as batch_op:
@@ -62,7 +62,7 @@ def upgrade() -> None:
     sa.Column('after', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('request_id', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('once_key', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_event')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('once_key', name=op.f('uq_audit_event_once_key')),
     info={'created_by': 'ingest,catalog,gateway,stats,viewer', 'changed_by': ''}
     )
@@ -73,13 +73,13 @@ def upgrade() -> None:
     op.create_table('catalog_revision',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('number', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_catalog_revision')),
+    sa.PrimaryKeyConstraint('id'),
     info={'created_by': 'ingest,catalog', 'changed_by': 'ingest,catalog'}
     )
     op.create_table('change',
     sa.Column('revision', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('case_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.PrimaryKeyConstraint('revision', 'case_id', name=op.f('pk_change')),
+    sa.PrimaryKeyConstraint('revision', 'case_id'),
     info={'created_by': 'ingest,catalog', 'changed_by': ''}
     )
     op.create_table('disease',
@@ -92,7 +92,7 @@ def upgrade() -> None:
     sa.Column('next_case_number', sa.Integer(), nullable=False),
     sa.Column('deleted_at', base.UtcDateTime(), nullable=True),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_disease')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code', name=op.f('uq_disease_code')),
     sa.UniqueConstraint('prefix', name=op.f('uq_disease_prefix')),
     info={'created_by': 'catalog', 'changed_by': 'catalog,ingest'}
@@ -101,7 +101,7 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('object_key', sa.String(length=255).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=255), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=255), 'mysql'), nullable=False),
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_doomed_object')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('object_key', name=op.f('uq_doomed_object_object_key')),
     info={'created_by': 'ingest,catalog', 'changed_by': 'ingest,catalog'}
     )
@@ -110,7 +110,7 @@ def upgrade() -> None:
     sa.Column('code', sa.String(length=32).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=32), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=32), 'mysql'), nullable=False),
     sa.Column('title', sa.String(length=255), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_hospital')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code', name=op.f('uq_hospital_code')),
     info={'created_by': 'catalog,ingest', 'changed_by': 'catalog'}
     )
@@ -119,7 +119,7 @@ def upgrade() -> None:
     sa.Column('host', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('at', base.UtcDateTime(), nullable=False),
     sa.Column('values', sa.JSON(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_host_sample')),
+    sa.PrimaryKeyConstraint('id'),
     info={'created_by': 'stats', 'changed_by': 'stats'}
     )
     with op.batch_alter_table('host_sample', schema=None) as batch_op:
@@ -131,7 +131,7 @@ def upgrade() -> None:
     sa.Column('owner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('sealed', sa.LargeBinary().with_variant(mysql.LONGBLOB(), 'mariadb').with_variant(mysql.LONGBLOB(), 'mysql'), nullable=False),
     sa.Column('erase_after', base.UtcDateTime(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_identity_capsule')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('owner_kind', 'owner_id', name=op.f('uq_identity_capsule_owner_kind_owner_id')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -140,7 +140,7 @@ def upgrade() -> None:
     sa.Column('failures', sa.Integer(), nullable=False),
     sa.Column('blocked_until', base.UtcDateTime(), nullable=True),
     sa.Column('changed_at', base.UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('key', name=op.f('pk_login_throttle')),
+    sa.PrimaryKeyConstraint('key'),
     info={'created_by': 'gateway', 'changed_by': 'gateway'}
     )
     op.create_table('patient',
@@ -150,7 +150,7 @@ def upgrade() -> None:
     sa.Column('birth_year', sa.Integer(), nullable=True),
     sa.Column('withdrawn_at', base.UtcDateTime(), nullable=True),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_patient')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key', name=op.f('uq_patient_key')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
@@ -162,7 +162,7 @@ def upgrade() -> None:
     sa.Column('sha256', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('body', sa.JSON(), nullable=False),
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_policy_version')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('kind', 'scope', 'number', name=op.f('uq_policy_version_kind_scope_number')),
     sa.UniqueConstraint('kind', 'scope', 'sha256', name=op.f('uq_policy_version_kind_scope_sha256')),
     info={'created_by': 'ingest', 'changed_by': ''}
@@ -172,7 +172,7 @@ def upgrade() -> None:
     sa.Column('code', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('title', sa.String(length=255), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_project')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('code', name=op.f('uq_project_code')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -182,19 +182,19 @@ def upgrade() -> None:
     sa.Column('until', base.UtcDateTime(), nullable=False),
     sa.Column('created_by', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('comment', sa.String(length=500), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_silence')),
+    sa.PrimaryKeyConstraint('id'),
     info={'created_by': 'stats', 'changed_by': 'stats'}
     )
     op.create_table('site_state',
     sa.Column('name', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('value', sa.Text().with_variant(mysql.LONGTEXT(), 'mariadb').with_variant(mysql.LONGTEXT(), 'mysql'), nullable=False),
-    sa.PrimaryKeyConstraint('name', name=op.f('pk_site_state')),
+    sa.PrimaryKeyConstraint('name'),
     info={'created_by': 'gateway', 'changed_by': 'gateway'}
     )
     op.create_table('store_gate',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
     sa.Column('swept_at', base.UtcDateTime(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_store_gate')),
+    sa.PrimaryKeyConstraint('id'),
     info={'created_by': 'ingest', 'changed_by': 'ingest,catalog'}
     )
     op.create_table('tombstone',
@@ -203,7 +203,7 @@ def upgrade() -> None:
     sa.Column('key_hmac', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.Column('reason', sa.String(length=255), nullable=False),
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_tombstone')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('kind', 'key_hmac', name=op.f('uq_tombstone_kind_key_hmac')),
     info={'created_by': 'ingest,catalog', 'changed_by': ''}
     )
@@ -220,7 +220,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['disease_id'], ['disease.id'], name=op.f('fk_case_disease_id')),
     sa.ForeignKeyConstraint(['merged_into'], ['case.id'], name=op.f('fk_case_merged_into')),
     sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_case_patient_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_case')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key', name=op.f('uq_case_key')),
     sa.UniqueConstraint('patient_id', 'disease_id', name=op.f('uq_case_patient_id_disease_id')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
@@ -236,7 +236,7 @@ def upgrade() -> None:
     sa.Column('modality', sa.String(length=16).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=16), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=16), 'mysql'), nullable=False),
     sa.Column('studies', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['hospital_id'], ['hospital.id'], name=op.f('fk_exam_tally_hospital_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_exam_tally')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('day', 'hospital_id', 'device', 'modality', name=op.f('uq_exam_tally_day_hospital_id_device_modality')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -254,7 +254,7 @@ def upgrade() -> None:
     sa.Column('finished_at', base.UtcDateTime(), nullable=True),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['hospital_id'], ['hospital.id'], name=op.f('fk_import_hospital_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_import')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key', name=op.f('uq_import_key')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -274,7 +274,7 @@ def upgrade() -> None:
     sa.Column('active', sa.Boolean(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['disease_id'], ['disease.id'], name=op.f('fk_label_scheme_disease_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_label_scheme')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('disease_id', 'code', 'number', name=op.f('uq_label_scheme_disease_id_code_number')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -283,7 +283,7 @@ def upgrade() -> None:
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_member_account_id')),
     sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_member_project_id')),
-    sa.PrimaryKeyConstraint('project_id', 'account_id', name=op.f('pk_member')),
+    sa.PrimaryKeyConstraint('project_id', 'account_id'),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
     with op.batch_alter_table('member', schema=None) as batch_op:
@@ -297,7 +297,7 @@ def upgrade() -> None:
     sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['hospital_id'], ['hospital.id'], name=op.f('fk_patient_identity_hospital_id')),
     sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_patient_identity_patient_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_patient_identity')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('hospital_id', 'number_hmac', 'pseudonym_key', name=op.f('uq_patient_identity_hospital_id_number_hmac_pseudonym_key')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -311,7 +311,7 @@ def upgrade() -> None:
     sa.Column('query', sa.JSON(), nullable=False),
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_saved_search_account_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_search')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('account_id', 'name', name=op.f('uq_saved_search_account_id_name')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -322,7 +322,7 @@ def upgrade() -> None:
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
     sa.Column('expires_at', base.UtcDateTime(), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_session_account_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_session')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('token_sha256', name=op.f('uq_session_token_sha256')),
     info={'created_by': 'gateway', 'changed_by': 'gateway'}
     )
@@ -340,7 +340,7 @@ def upgrade() -> None:
     sa.Column('revoked_at', base.UtcDateTime(), nullable=True),
     sa.Column('last_used_at', base.UtcDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_token_account_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_token')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('token_sha256', name=op.f('uq_token_token_sha256')),
     info={'created_by': 'gateway', 'changed_by': 'gateway'}
     )
@@ -361,7 +361,7 @@ def upgrade() -> None:
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['disease_id'], ['disease.id'], name=op.f('fk_dataset_disease_id')),
     sa.ForeignKeyConstraint(['scheme_id'], ['label_scheme.id'], name=op.f('fk_dataset_scheme_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_dataset')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('name', name=op.f('uq_dataset_name')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -373,7 +373,7 @@ def upgrade() -> None:
     sa.Column('value', sa.String(length=255), nullable=False),
     sa.Column('source', sa.String(length=64).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=64), 'mysql'), nullable=False),
     sa.ForeignKeyConstraint(['case_id'], ['case.id'], name=op.f('fk_filled_value_case_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_filled_value')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('case_id', 'series_key', 'name', 'source', name=op.f('uq_filled_value_case_id_series_key_name_source')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -390,7 +390,7 @@ def upgrade() -> None:
     sa.Column('attempt', sa.Integer(), nullable=False),
     sa.Column('finished_at', base.UtcDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['import_id'], ['import.id'], name=op.f('fk_import_batch_import_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_import_batch')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('import_id', 'stage', 'ordinal', name=op.f('uq_import_batch_import_id_stage_ordinal')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -405,7 +405,7 @@ def upgrade() -> None:
     sa.Column('title_en', sa.String(length=255), nullable=False),
     sa.Column('title_zh', sa.String(length=255), nullable=False),
     sa.ForeignKeyConstraint(['scheme_id'], ['label_scheme.id'], name=op.f('fk_label_class_scheme_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_label_class')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('scheme_id', 'code', name=op.f('uq_label_class_scheme_id_code')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -429,7 +429,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['identity_id'], ['patient_identity.id'], name=op.f('fk_report_identity_id')),
     sa.ForeignKeyConstraint(['import_id'], ['import.id'], name=op.f('fk_report_import_id')),
     sa.ForeignKeyConstraint(['supersedes_id'], ['report.id'], name=op.f('fk_report_supersedes_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_report')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key', name=op.f('uq_report_key')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
@@ -460,7 +460,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['disease_id'], ['disease.id'], name=op.f('fk_review_disease_id')),
     sa.ForeignKeyConstraint(['hospital_id'], ['hospital.id'], name=op.f('fk_review_hospital_id')),
     sa.ForeignKeyConstraint(['import_id'], ['import.id'], name=op.f('fk_review_import_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_review')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('key', name=op.f('uq_review_key')),
     sa.UniqueConstraint('kind', 'subject', 'question_sha', name=op.f('uq_review_kind_subject_question_sha')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
@@ -488,7 +488,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['hospital_id'], ['hospital.id'], name=op.f('fk_study_hospital_id')),
     sa.ForeignKeyConstraint(['identity_id'], ['patient_identity.id'], name=op.f('fk_study_identity_id')),
     sa.ForeignKeyConstraint(['import_id'], ['import.id'], name=op.f('fk_study_import_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_study')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('uid', name=op.f('uq_study_uid')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
@@ -505,7 +505,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['case_id'], ['case.id'], name=op.f('fk_case_study_case_id')),
     sa.ForeignKeyConstraint(['import_id'], ['import.id'], name=op.f('fk_case_study_import_id')),
     sa.ForeignKeyConstraint(['study_id'], ['study.id'], name=op.f('fk_case_study_study_id')),
-    sa.PrimaryKeyConstraint('case_id', 'study_id', name=op.f('pk_case_study')),
+    sa.PrimaryKeyConstraint('case_id', 'study_id'),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
     with op.batch_alter_table('case_study', schema=None) as batch_op:
@@ -527,7 +527,7 @@ def upgrade() -> None:
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
     sa.Column('withdrawn_at', base.UtcDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['dataset_id'], ['dataset.id'], name=op.f('fk_dataset_version_dataset_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_dataset_version')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('dataset_id', 'number', name=op.f('uq_dataset_version_dataset_id_number')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -543,7 +543,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['dataset_id'], ['dataset.id'], name=op.f('fk_grant_dataset_id')),
     sa.ForeignKeyConstraint(['disease_id'], ['disease.id'], name=op.f('fk_grant_disease_id')),
     sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_grant_project_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_grant')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('project_id', 'dataset_id', name=op.f('uq_grant_project_id_dataset_id')),
     sa.UniqueConstraint('project_id', 'disease_id', name=op.f('uq_grant_project_id_disease_id')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
@@ -564,7 +564,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['policy_id'], ['policy_version.id'], name=op.f('fk_link_policy_id')),
     sa.ForeignKeyConstraint(['report_id'], ['report.id'], name=op.f('fk_link_report_id')),
     sa.ForeignKeyConstraint(['study_id'], ['study.id'], name=op.f('fk_link_study_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_link')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('study_id', 'report_id', 'generation', name=op.f('uq_link_study_id_report_id_generation')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -580,7 +580,7 @@ def upgrade() -> None:
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
     sa.ForeignKeyConstraint(['policy_id'], ['policy_version.id'], name=op.f('fk_report_text_policy_id')),
     sa.ForeignKeyConstraint(['report_id'], ['report.id'], name=op.f('fk_report_text_report_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_report_text')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('report_id', 'version', name=op.f('uq_report_text_report_id_version')),
     info={'created_by': 'ingest', 'changed_by': ''}
     )
@@ -603,7 +603,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['case_id'], ['case.id'], name=op.f('fk_resource_case_id')),
     sa.ForeignKeyConstraint(['import_id'], ['import.id'], name=op.f('fk_resource_import_id')),
     sa.ForeignKeyConstraint(['study_id'], ['study.id'], name=op.f('fk_resource_study_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_resource')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('scope', 'sha256', name=op.f('uq_resource_scope_sha256')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
@@ -622,7 +622,7 @@ def upgrade() -> None:
     sa.Column('undone_at', base.UtcDateTime(), nullable=True),
     sa.Column('undo', sa.JSON(none_as_null=True), nullable=True),
     sa.ForeignKeyConstraint(['review_id'], ['review.id'], name=op.f('fk_review_decision_review_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_review_decision')),
+    sa.PrimaryKeyConstraint('id'),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
     with op.batch_alter_table('review_decision', schema=None) as batch_op:
@@ -655,7 +655,7 @@ def upgrade() -> None:
     sa.Column('deleted_at', base.UtcDateTime(), nullable=True),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['study_id'], ['study.id'], name=op.f('fk_series_study_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_series')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('uid', name=op.f('uq_series_uid')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
@@ -675,7 +675,7 @@ def upgrade() -> None:
     sa.Column('lease_until', base.UtcDateTime(), nullable=True),
     sa.Column('created_at', base.UtcDateTime(), nullable=False),
     sa.ForeignKeyConstraint(['version_id'], ['dataset_version.id'], name=op.f('fk_export_version_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_export')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('version_id', 'format', 'options_sha', name=op.f('uq_export_version_id_format_options_sha')),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
@@ -701,7 +701,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['report_text_id'], ['report_text.id'], name=op.f('fk_label_report_text_id')),
     sa.ForeignKeyConstraint(['scheme_id'], ['label_scheme.id'], name=op.f('fk_label_scheme_id')),
     sa.ForeignKeyConstraint(['study_id'], ['study.id'], name=op.f('fk_label_study_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_label')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('fingerprint', name=op.f('uq_label_fingerprint')),
     info={'created_by': 'ingest', 'changed_by': ''}
     )
@@ -718,7 +718,7 @@ def upgrade() -> None:
     sa.Column('height_px', sa.Integer(), nullable=False),
     sa.Column('tile_index_key', sa.String(length=255).with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=255), 'mariadb').with_variant(mysql.VARCHAR(collation='utf8mb4_bin', length=255), 'mysql'), nullable=True),
     sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_slide_series_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_slide')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('series_id', name=op.f('uq_slide_series_id')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -735,7 +735,7 @@ def upgrade() -> None:
     sa.Column('b_value', sa.Double(), nullable=True),
     sa.Column('instance_count', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_stack_series_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_stack')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('series_id', 'ordinal', name=op.f('uq_stack_series_id_ordinal')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
@@ -749,7 +749,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['case_id'], ['case.id'], name=op.f('fk_case_label_case_id')),
     sa.ForeignKeyConstraint(['label_id'], ['label.id'], name=op.f('fk_case_label_label_id')),
     sa.ForeignKeyConstraint(['scheme_id'], ['label_scheme.id'], name=op.f('fk_case_label_scheme_id')),
-    sa.PrimaryKeyConstraint('case_id', 'scheme_id', name=op.f('pk_case_label')),
+    sa.PrimaryKeyConstraint('case_id', 'scheme_id'),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )
     op.create_table('dataset_member',
@@ -764,7 +764,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_dataset_member_series_id')),
     sa.ForeignKeyConstraint(['stack_id'], ['stack.id'], name=op.f('fk_dataset_member_stack_id')),
     sa.ForeignKeyConstraint(['version_id'], ['dataset_version.id'], name=op.f('fk_dataset_member_version_id')),
-    sa.PrimaryKeyConstraint('version_id', 'stack_id', name=op.f('pk_dataset_member')),
+    sa.PrimaryKeyConstraint('version_id', 'stack_id'),
     info={'created_by': 'catalog', 'changed_by': 'catalog'}
     )
     with op.batch_alter_table('dataset_member', schema=None) as batch_op:
@@ -800,7 +800,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['policy_id'], ['policy_version.id'], name=op.f('fk_instance_policy_id')),
     sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_instance_series_id')),
     sa.ForeignKeyConstraint(['stack_id'], ['stack.id'], name=op.f('fk_instance_stack_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_instance')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('sop_uid', 'generation', name=op.f('uq_instance_sop_uid_generation')),
     info={'created_by': 'ingest', 'changed_by': 'catalog,ingest'}
     )
@@ -838,7 +838,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['resource_id'], ['resource.id'], name=op.f('fk_import_item_resource_id')),
     sa.ForeignKeyConstraint(['series_id'], ['series.id'], name=op.f('fk_import_item_series_id')),
     sa.ForeignKeyConstraint(['study_id'], ['study.id'], name=op.f('fk_import_item_study_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_import_item')),
+    sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('import_id', 'ordinal', name=op.f('uq_import_item_import_id_ordinal')),
     info={'created_by': 'ingest', 'changed_by': 'ingest'}
     )

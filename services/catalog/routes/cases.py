@@ -11,6 +11,7 @@ from isocenter.changes import note_changes
 from isocenter.paging import Cursor, Limit
 from isocenter.search import Filter, parse_filter
 from isocenter.web import CatalogReader, Editor, Opened, check_revision, etag
+from services.catalog.noted import Noted
 from services.catalog.schemas.cases import CaseChange, CaseCount, CaseDetail, CaseOut, CasePage, CaseQuery, CaseSearch
 from services.catalog.store import case_detail as detail_store
 from services.catalog.store import cases as store
@@ -87,12 +88,16 @@ async def count_search(opened: Opened, who: CatalogReader, body: CaseQuery) -> C
 
 
 @router.get("/{key}")
-async def get_case(opened: Opened, who: CatalogReader, key: str, response: Response) -> CaseDetail:
+async def get_case(opened: Opened, who: CatalogReader, key: str, request: Request, response: Response) -> CaseDetail:
     """One case with all its parts; audited once per account, study and hour."""
     async with opened.db.read() as session:
         detail = await detail_store.case_detail(session, who, await store.case_of(session, who, key, deleted=True))
-    async with opened.db.write() as session:
-        await detail_store.note_view(session, who, detail)
+    noted: Noted = request.app.state.noted
+    if fresh := [subject for subject in detail_store.views_of(detail) if not noted.knows(who.name, "view", subject)]:
+        async with opened.db.write() as session:
+            await detail_store.note_views(session, who, fresh)
+        for subject in fresh:
+            noted.add(who.name, "view", subject)
     response.headers.update(etag(detail.revision))
     return detail
 

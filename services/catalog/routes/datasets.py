@@ -69,7 +69,8 @@ async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn
         about, origin = await freezing.about_of(session, dataset, query, body.label_states)
         found = await freezing.gather(session, who, dataset, query, body.label_states)
     if not found.cases:
-        raise InvalidInput("No case with a label and released images matches; see left_out for why.", field="query", left_out=found.left_out)
+        why = ", ".join(f"{name} {number}" for name, number in found.left_out.items() if number) or "no case matches the filter"
+        raise InvalidInput(f"No case with a label that counts and released images matches ({why}).", field="query", left_out=found.left_out)
     origin = replace(origin, policies=found.policies)
     frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, recipe, found.left_out))
     await anyio.to_thread.run_sync(partial(_put, opened, frozen))

@@ -28,6 +28,7 @@ from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
 from isocenter.web import principal_of_scope, send_problem
 from services.catalog.freeze import extension_of
+from services.catalog.noted import Noted
 from services.catalog.ranges import parse_range
 from services.catalog.store import datasets as store
 from services.catalog.store import series as series_store
@@ -90,10 +91,10 @@ class Download:
 class Versions:
     """Finds the parts of dataset versions; remembers for a few seconds who may have which."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, noted: Noted) -> None:
         self.resources = resources
+        self.noted = noted
         self._access: OrderedDict[tuple[int, str, str, int], tuple[float, int, str]] = OrderedDict()
-        self._noted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
 
     async def manifest(self, scope: Scope, principal: Principal) -> Body:
         """The stored manifest with name, number and digest put before its first member."""
@@ -130,18 +131,16 @@ class Versions:
             async with self.resources.db.read() as session:
                 _, version = await store.served_version(session, principal, name, number)
             known = self._access[key] = (moment + ACCESS_SECONDS, version.id, version.digest)
-            _forget(self._access)
+            while len(self._access) > REMEMBERED:
+                self._access.popitem(last=False)
         await self._note(principal, f"dataset:{name}@{number}")
         return name, number, known[1], known[2]
 
     async def _note(self, principal: Principal, subject: str) -> None:
-        key = (principal.name, subject, int(time.time() // 3600))
-        if key in self._noted:
-            return
-        async with self.resources.db.write() as session:
-            await store.record_download(session, principal, subject)
-        self._noted[key] = None
-        _forget(self._noted)
+        if not self.noted.knows(principal.name, "download", subject):
+            async with self.resources.db.write() as session:
+                await store.record_download(session, principal, subject)
+            self.noted.add(principal.name, "download", subject)
 
 
 async def find_resource(resources: Resources, scope: Scope, principal: Principal) -> Body:
@@ -158,9 +157,9 @@ async def find_resource(resources: Resources, scope: Scope, principal: Principal
     return Body(objects, row.object_key, row.size_bytes, row.media_type, f'"{sha256}"', name, cache="no-store" if held else "private, no-cache")
 
 
-def routes(resources: Resources) -> list[BaseRoute]:
+def routes(resources: Resources, noted: Noted) -> list[BaseRoute]:
     """Raw routes, to stand before the FastAPI ones."""
-    versions = Versions(resources)
+    versions = Versions(resources, noted)
     base = "/api/v1/datasets/{name}/versions/{number}"
     finders: dict[str, Find] = {
         f"{base}/manifest": versions.manifest,
@@ -170,6 +169,25 @@ def routes(resources: Resources) -> list[BaseRoute]:
         "/api/v1/resources/{sha256}": partial(find_resource, resources),
     }
     return [Route(path, Download(resources, path, find), methods=["GET", "HEAD"]) for path, find in finders.items()]
+
+
+def describe(document: dict[str, Any], raw: list[BaseRoute]) -> dict[str, Any]:
+    """The OpenAPI document with the raw routes in it."""
+    problem = {"description": "What was wrong.", "content": {"application/problem+json": {"schema": {"type": "object"}}}}
+    for route in raw:
+        assert isinstance(route, Route)
+        names = re.findall(r"{(\w+)}", route.path)
+        parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+        answers = {"200": {"description": "All bytes, with ETag."}, "206": {"description": "The range asked for."}, "416": {"description": "Outside the file."}}
+        operation = {
+            "tags": ["downloads"],
+            "summary": f"Download {route.path.rsplit('/', 2)[-1]}: Range, If-Range and If-None-Match are understood",
+            "operationId": "download_" + re.sub(r"\W+", "_", route.path.removeprefix("/api/v1/")).strip("_"),
+            "parameters": parameters,
+            "responses": answers | dict.fromkeys(("401", "403", "404", "410"), problem),
+        }
+        document["paths"][route.path] = {"get": operation}
+    return document
 
 
 async def _send(scope: Scope, receive: Receive, send: Send, body: Body) -> None:
@@ -227,8 +245,3 @@ def _sha256(scope: Scope) -> str:
     if not _SHA256.match(value):
         raise NotFound("A file is named by its SHA-256: 64 hex digits.", field="sha256")
     return value
-
-
-def _forget(remembered: OrderedDict[Any, Any]) -> None:
-    while len(remembered) > REMEMBERED:
-        remembered.popitem(last=False)

@@ -5,9 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from isocenter.paging import Page
+
+
+class _Body(BaseModel):
+    """What a client sends: an unknown name is an error, not a condition that silently does nothing."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class CurrentLabel(BaseModel):
@@ -44,7 +50,7 @@ class CasePage(Page[CaseOut]):
     pass
 
 
-class CaseSearch(BaseModel):
+class CaseSearch(_Body):
     """A filter of the search language, and where to go on."""
 
     query: dict[str, Any] = {}
@@ -52,7 +58,7 @@ class CaseSearch(BaseModel):
     cursor: str | None = Field(None, max_length=500)
 
 
-class CaseQuery(BaseModel):
+class CaseQuery(_Body):
     query: dict[str, Any] = {}
 
 
@@ -204,5 +210,5 @@ class CaseDetail(CaseHead):
     history: list[HistoryOut] = Field(description="Newest first, the last 100; for those who see every disease.")
 
 
-class CaseChange(BaseModel):
+class CaseChange(_Body):
     note: str = Field(max_length=2000)

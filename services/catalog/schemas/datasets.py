@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from isocenter.paging import Page
 from services.catalog.split import SEED_LIMIT
@@ -14,6 +14,8 @@ DATASET_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
 class DatasetIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     name: str = Field(pattern=DATASET_NAME, max_length=64, description="Small letters, digits, - and _; it stands in name@version.")
     title: str = Field("", max_length=255)
     description: str = Field("", max_length=20_000)
@@ -24,6 +26,8 @@ class DatasetIn(BaseModel):
 
 class FreezeIn(BaseModel):
     """What a version is made of. The disease and scheme are the dataset's."""
+
+    model_config = ConfigDict(extra="forbid")
 
     query: dict[str, Any] = {}
     label_states: list[Literal["sure", "decided"]] = Field(["sure", "decided"], min_length=1, max_length=2)

@@ -135,7 +135,7 @@ class DiseaseDetail(DiseaseOut):
     definition: dict[str, object] = Field(description="The document, for those who may change it; empty for others.")
 
 
-class HospitalIn(BaseModel):
+class HospitalIn(_Document):
     code: CodeText
     title: str = Field("", max_length=255)
 

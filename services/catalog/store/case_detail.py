@@ -50,9 +50,14 @@ async def case_detail(session: AsyncSession, principal: Principal, case: Case) -
     )
 
 
-async def note_view(session: AsyncSession, principal: Principal, detail: CaseDetail) -> None:
-    """One view event per account, study and hour; for a case without a study one of the case."""
-    for subject in sorted(f"study:{study.uid}" for study in detail.studies) or [f"case:{detail.key}"]:
+def views_of(detail: CaseDetail) -> list[str]:
+    """Subjects of the view events of a case: its studies, or the case itself when it shows none."""
+    return sorted(f"study:{study.uid}" for study in detail.studies) or [f"case:{detail.key}"]
+
+
+async def note_views(session: AsyncSession, principal: Principal, subjects: list[str]) -> None:
+    """One view event per account, subject and hour."""
+    for subject in subjects:
         await record_view(session, principal, subject)
 
 

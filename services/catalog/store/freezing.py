@@ -36,7 +36,9 @@ from services.catalog.card import About
 from services.catalog.freeze import Frozen, FrozenCase, FrozenFile, FrozenSeries, Origin
 from services.catalog.store.diseases import classes_of
 
-CASES_A_QUERY = 500
+# Small enough that the rows of one query do not hold up other requests of this process for long.
+CASES_A_QUERY = 100
+SERIES_A_QUERY = 50
 ROWS_AN_INSERT = 5000
 
 
@@ -169,7 +171,7 @@ async def _files(session: AsyncSession, series_ids: set[int]) -> dict[int, dict[
         Instance.object_key, Instance.policy_id,
     )
     found: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for some in _chunks(sorted(series_ids), CASES_A_QUERY):
+    for some in _chunks(sorted(series_ids), SERIES_A_QUERY):
         wanted = select(*columns).where(Instance.series_id.in_(some), Instance.generation == 0, Instance.deleted_at.is_(None), Instance.state == "visible")
         for row in await session.execute(wanted):
             if row.stack_id is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from isocenter.imaging.quiet import quiet
 from isocenter.keys import SiteKey
 from services.ingest.deidentify import dicom, nifti, raster, slide
 from services.ingest.deidentify.policy import Decision, DeidPolicy, load_policy
@@ -35,8 +35,7 @@ def deidentify(
     ``out_dir``. OSError (a full disk) is raised: it says nothing about the file.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return _WAYS[facts.format](path, facts, subject, uids, key, policy, out_dir)
     except OSError:
         raise

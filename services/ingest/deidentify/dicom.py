@@ -77,7 +77,8 @@ def deidentify_dicom(
     start = len(head)
     return Released(
         media_type="application/dicom", extension="dcm", size_bytes=size, sha256=sha256, pixel_offset=start + pixels.value_offset,
-        frame_index=tuple((start + at, length) for at, length in pixels.frames), held=facts.pixels_may_hold_text, notes=tuple(notes),
+        frame_index=tuple((start + at, length) for at, length in pixels.frames), transfer_syntax_uid=str(target), held=facts.pixels_may_hold_text,
+        notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -136,6 +137,8 @@ def _code(value: str, meaning: str) -> Dataset:
 def _header_bytes(ds: Dataset, sop_class: str, sop_uid: str, target: UID) -> bytes:
     """Preamble of zeros, a new meta group, and the dataset in ``target`` without pixel data."""
     meta = FileMetaDataset()
+    meta.FileMetaInformationGroupLength = 0  # the writer puts the real one; without it libdicom (OpenSlide) refuses the file
+    meta.FileMetaInformationVersion = b"\0\x01"
     meta.MediaStorageSOPClassUID = UID(sop_class or str(ds.get("SOPClassUID", "")))
     meta.MediaStorageSOPInstanceUID = UID(sop_uid)
     meta.TransferSyntaxUID = target

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 YEARS = range(1900, 2100)
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
 _MONTH_WORD = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 
 
@@ -132,12 +132,24 @@ _FORMS: tuple[tuple[re.Pattern[str], _Mover], ...] = (
     (re.compile(rf"(?<![\da-z.\-]){_Y}(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?P<t>\d{{4}}|\d{{6}})?(?![\da-z])"), _packed),
     (re.compile(r"(?<![\d./\-])(?P<m>\d{1,2})(?P<a>[-/.])(?P<d>\d{1,2})(?P<b>[-/.])(?P<y>(?:19|20)\d{2})(?![\d/])"), _month_first),
     (re.compile(r"(?<![\d./\-])(?P<m>\d{1,2})(?P<a>/)(?P<d>\d{1,2})(?P<b>/)(?P<y>\d{2})(?![\d/.])"), _month_first),
-    (re.compile(rf"(?<![\d.])(?P<d>\d{{1,2}}){_ORDINAL}(?P<a>[-\s/]+(?:of )?)(?P<m>{_MONTH_WORD})(?P<b>\.?,?[-\s/]+)(?P<y>(?:19|20)\d{{2}}|\d{{2}}(?!\d|\.\d))(?![\da-z])"), _day_word),
+    (
+        re.compile(
+            rf"(?<![\d.])(?P<d>\d{{1,2}}){_ORDINAL}(?P<a>[-\s/]+(?:of )?)(?P<m>{_MONTH_WORD})(?P<b>\.?,?[-\s/]+)"
+            r"(?P<y>(?:19|20)\d{2}|\d{2}(?!\d|\.\d))(?![\da-z])"
+        ),
+        _day_word,
+    ),
     (re.compile(rf"(?<![a-z])(?P<m>{_MONTH_WORD})(?P<a>\.?[-\s]+)(?P<d>\d{{1,2}}){_ORDINAL}(?P<b>,?[-\s]+){_Y}(?!\d)"), _word_day),
     (re.compile(rf"(?<![\d.]){_Y}(?P<a>\s*年\s*)(?P<m>1[0-2]|0?[1-9])(?P<c>\s*月份?)"), _year_month),
     (re.compile(rf"(?<![\d.\-/]){_Y}(?P<a>[-/.])(?P<m>0[1-9]|1[0-2])(?P<c>)(?![\d\-/.])"), _year_month),
     (re.compile(rf"(?<![a-z])(?P<m>{_MONTH_WORD})(?P<a>\.?,?\s+){_Y}(?!\d)"), _word_year),
     (re.compile(r"(?<![\d.年])(?P<m>\d{1,2})\s*月\s*(?P<d>\d{1,2})\s*[日号]"), _gone),
     (re.compile(rf"(?<![\d.])(?P<before>){_Y}(?P<c>\s*年)(?!版|第|who)"), _year),
-    (re.compile(rf"(?P<before>(?<![a-z])(?:in|since|from|until|during|of|year|early|late|mid)[- ]){_Y}(?P<c>)(?![\d\-/.]|\s*(?:who|ajcc|version|edition|classification|criteria|guideline|\w+ edition))"), _year),
+    (
+        re.compile(
+            rf"(?P<before>(?<![a-z])(?:in|since|from|until|during|of|year|early|late|mid)[- ]){_Y}(?P<c>)"
+            r"(?![\d\-/.]|\s*(?:who|ajcc|version|edition|classification|criteria|guideline|\w+ edition))"
+        ),
+        _year,
+    ),
 )  # fmt: skip

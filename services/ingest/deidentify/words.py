@@ -17,7 +17,7 @@ _PLACEHOLDERS = frozenset({
 })  # fmt: skip
 _NAME_SUFFIXES = frozenset({"dr", "md", "phd", "mr", "mrs", "ms", "jr", "sr", "prof", "the", "and", "von", "van", "der"})
 _NO_PERSON = re.compile(
-    r"\d|hospital|clinic|medical|university|universit|institut|cent(?:er|re)|department|radiology|system|health|street|road|医院|中心|大学|学院|研究|科室|放射科|诊所|省|市|路",
+    r"\d|hospital|clinic|medical|university|universit|institut|cent(?:er|re)|department|radiology|system|health|street|road|医院|中心|大学|学院|研究|科室|放射科|诊所",
     re.IGNORECASE,
 )
 # What no kept text may hold whoever it belongs to: resident identity number, mobile number, e-mail, web address.
@@ -132,14 +132,14 @@ def known_values(names: Iterable[str], others: Iterable[str], words: SafeWords) 
 def name_forms(name: str) -> set[str]:
     """The ways one person name (PN or free text) is written: parts, with and without blanks, given name first. A value that
     is no person's name (an institution, a number, a sentence) has one form: itself."""
-    if _NO_PERSON.search(name) or len(re.split(r"[\^,，\s]+", name)) > 6:
+    if "^" not in name and (_NO_PERSON.search(name) or len(re.split(r"[\^,，\s]+", name)) > 6):
         return {fold(name).strip()}
     forms: set[str] = set()
     for group in re.split(r"[=\\]", name):
         parts = [part for part in re.split(r"[\^,，、\s·.]+", fold(group)) if part]
         if not parts:
             continue
-        forms.update(part for part in parts if len(part) > 1)
+        forms.update(part for part in parts if len(part) > 1 and not part.isdigit())
         forms.update({" ".join(parts), "".join(parts)})
         if len(parts) > 1:
             forms.update({" ".join(reversed(parts[:2])), "".join(reversed(parts[:2])), " ".join(parts[:2]), "".join(parts[:2])})

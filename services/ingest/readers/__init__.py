@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from isocenter.imaging.quiet import quiet
 from isocenter.keys import SiteKey
 from services.ingest.readers import dicom, documents, nifti, raster, slide
 from services.ingest.readers.sniff import Kind, sniff
@@ -52,8 +52,7 @@ def read(path: Path, key: SiteKey, name: str = "") -> ReadResult:
     if kind in _ENDINGS:
         return _ENDINGS[kind]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return _READERS[kind](path, key, name or path.name)
     except MemoryError:
         return Refusal(Outcome.REFUSED, "too-large-to-decode", "The file needs more memory than a worker has.")

@@ -41,9 +41,11 @@ def decode_text(raw: bytes, encodings: tuple[str, ...], person_name: bool = Fals
     if b"\x1b" in raw:
         return _by_escapes(raw, encodings, person_name)
     utf8 = _strict(raw, "utf-8")
-    if utf8 is not None and ("utf8" in declared or "utf-8" in declared or _is_multibyte_text(utf8)):
+    single_byte = declared <= {_DEFAULT, "iso8859-1", "latin_1", "utf8", "utf-8", "ascii"}
+    # Two GB18030 bytes are often two well-formed UTF-8 bytes (平扫 as ƽɨ); three-byte UTF-8 hardly happens by chance.
+    if utf8 is not None and ("utf8" in declared or "utf-8" in declared or (_is_multibyte_text(utf8) if single_byte else _has_wide(utf8))):
         return utf8
-    if declared <= {_DEFAULT, "iso8859-1", "latin_1", "utf8", "utf-8", "ascii"}:
+    if single_byte:
         chinese = _strict(raw, "gb18030")
         if chinese is not None and _is_han_text(chinese) and not _may_be_latin(raw):
             return chinese
@@ -72,9 +74,13 @@ def _by_escapes(raw: bytes, encodings: tuple[str, ...], person_name: bool) -> st
         return raw.decode("latin-1")
 
 
+def _has_wide(text: str) -> bool:
+    return any(ch >= "\u0800" for ch in text)
+
+
 def _is_multibyte_text(text: str) -> bool:
     """Beyond Latin-1 letters that two-byte UTF-8 could give by chance."""
-    return any(ch >= "\u0800" for ch in text) or all(ch.isascii() or ch.isalpha() for ch in text)
+    return _has_wide(text) or all(ch.isascii() or ch.isalpha() for ch in text)
 
 
 def _may_be_latin(raw: bytes) -> bool:

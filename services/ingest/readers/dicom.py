@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ FILE_LIMIT_BYTES = 4 << 30
 """Larger files are refused: they are read into memory once, and a worker has to hold them."""
 ALL_FRAMES_BYTES = 8 << 20
 """Up to this size of decoded pixels every frame is decoded to prove it; above, the first, middle and last one."""
+INFLATED_LIMIT_BYTES = 1 << 30
+"""A deflated dataset that unpacks to more is refused: pydicom inflates it as a whole."""
+_DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
+_INFLATE_STEP_BYTES = 16 << 20
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality")
 # Modalities whose detector gives one value per pixel: colour under them is a picture of a screen (PS3.3 C.7.6.3).
@@ -37,6 +42,8 @@ def read_dicom(path: Path, key: SiteKey, _name: str = "") -> ReadResult:
     if path.stat().st_size > FILE_LIMIT_BYTES:
         return Refusal(Outcome.REFUSED, "too-large-to-decode", f"A DICOM file over {FILE_LIMIT_BYTES >> 30} GiB is not read.")
     data = path.read_bytes()
+    if _inflates_beyond(data, INFLATED_LIMIT_BYTES):
+        return Refusal(Outcome.REFUSED, "too-large-to-decode", "The deflated dataset unpacks to more than is read here.")
     try:
         ds = parse(data)
     except Exception:  # pydicom raises many kinds for damaged structure; all of them mean the same here
@@ -81,6 +88,21 @@ def parse(data: bytes) -> Dataset:
         implicit, little = ds.original_encoding
         ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2" if implicit else ("1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"))
     return ds
+
+
+def _inflates_beyond(data: bytes, limit_bytes: int) -> bool:
+    """Whether this is a deflated Part-10 file whose dataset is larger than the limit; inflated in pieces, nothing kept."""
+    if data[128:132] != b"DICM" or _DEFLATED_SYNTAX not in data[132:4096]:
+        return False
+    start = 144 + int.from_bytes(data[140:144], "little")
+    inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, data[start:]
+    try:
+        while rest and size <= limit_bytes:
+            size += len(inflater.decompress(rest, _INFLATE_STEP_BYTES))
+            rest = inflater.unconsumed_tail
+    except zlib.error:
+        return False  # the parser says what is wrong with it
+    return size > limit_bytes
 
 
 def pixel_hash(ds: Dataset, key: SiteKey) -> str:

@@ -12,8 +12,9 @@ from services.ingest.readers.anatomy import part_in
 from services.ingest.readers.sources import bytes_hmac
 from services.ingest.records import Identified, ImageFacts, ImageFormat, Outcome, Reading, ReadResult, Refusal
 
-PIXEL_LIMIT = 1 << 29
-"""Pictures that state more pixels (512 Mi, about 2 GiB as RGBA) are refused before anything is allocated."""
+PIXEL_LIMIT = 178_956_970
+"""Pictures that state more pixels are refused before anything is allocated: Pillow's own bound against bombs (about 0.7 GiB
+as RGBA). Larger pictures belong into a tiled format."""
 
 
 def read_raster(path: Path, key: SiteKey, name: str = "") -> ReadResult:
@@ -32,7 +33,9 @@ def read_raster(path: Path, key: SiteKey, name: str = "") -> ReadResult:
             hasher = key.content_hasher("pixels")
             hasher.update(f"{rows}x{columns}x{picture.mode}".encode())
             hasher.update(picture.tobytes())
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        return Refusal(Outcome.REFUSED, "too-large-to-decode", "The picture states more pixels than are decoded here.")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return Refusal(Outcome.REFUSED, "unreadable-picture", "The picture is cut off or damaged.")
     ranges = extrema if isinstance(extrema[0], tuple) else (extrema,)
     if all(low == high for low, high in ranges):

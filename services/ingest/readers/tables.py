@@ -23,6 +23,8 @@ ROWS_MAX = 2_000_000
 COLUMNS_MAX = 1_000
 CELL_CHARACTERS_MAX = 1_000_000
 _HEADER_SEARCH_ROWS = 25
+# an OLE2 container (BIFF5, BIFF8), or the bare streams of BIFF2, BIFF3 and BIFF4
+_XLS_MARKS = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
 _DELIMITERS = ",\t;|^"
 
 
@@ -45,7 +47,7 @@ def read_table(path: Path) -> Table:
     try:
         if content[:4] == b"PK\x03\x04":
             return _from_sheets(path.name, "xlsx", read_xlsx(io.BytesIO(content)))
-        if content[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
+        if content.startswith(_XLS_MARKS):
             return _from_sheets(path.name, "xls", read_xls(content))
     except (WorkbookUnreadable, zipfile.BadZipFile) as error:
         raise TableError(f"The workbook {path.name} cannot be read (damaged or protected); save it again as XLSX or CSV.", field=path.name) from error
@@ -123,8 +125,11 @@ def _from_sheets(name: str, encoding: str, sheets: Sequence[Sheet]) -> Table:
             problem = error
     if not tables:
         raise problem or TableError(f"The workbook {name} has no sheet with rows.", field=name)
-    fullest = max(tables, key=lambda table: len(table.rows) * len(table.columns))
-    joined = [table for table in tables if table.columns == fullest.columns]
+    rows_under = Counter({table.columns: 0 for table in tables})
+    for table in tables:
+        rows_under[table.columns] += len(table.rows)
+    joined = [table for table in tables if table.columns == rows_under.most_common(1)[0][0]]
+    fullest = joined[0]
     notes = tuple(sorted({*fullest.notes, *(("other-sheets-left-out",) if len(joined) < len(tables) else ())}))
     rows = tuple(row for table in joined for row in table.rows)
     return Table(name, encoding, fullest.columns, rows, tuple(sheet for table in joined for sheet in table.sheets), notes)
@@ -133,10 +138,9 @@ def _from_sheets(name: str, encoding: str, sheets: Sequence[Sheet]) -> Table:
 def _from_json(name: str, encoding: str, text: str) -> Table | None:
     """JSON lines, or one array of objects; None when the text only looks like JSON."""
     try:
-        if text.lstrip().startswith("["):
-            records = orjson.loads(text.lstrip("\ufeff"))
-        else:
-            records = [orjson.loads(line) for line in text.splitlines() if line.strip()]
+        lines = [text] if text.lstrip().startswith("[") else [line for line in text.splitlines() if line.strip()]
+        records = [orjson.loads(line) for line in lines]
+        records = records[0] if text.lstrip().startswith("[") else records
     except orjson.JSONDecodeError as error:
         if text.lstrip().startswith('{"'):
             raise TableError(f"{name} looks like JSON lines but has a line that is not JSON.", field=name) from error

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from isocenter.models import ImportItem, Instance, Series, Tombstone
 from services.ingest import identity
 from services.ingest.identity import ImportCapsule, ItemCapsule, StudyCapsule
+from services.ingest.normalise import number_key
 from services.ingest.records import Identified, ImageFacts, ImageFormat, Outcome
 from services.ingest.report_records import ImageListRow, StudyIdentity
 from services.ingest.stages.context import Context
@@ -64,6 +65,7 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
             await imports.chunked(session, select(Instance.sop_uid, Instance.pixel_hash).where(Instance.generation == 0), Instance.sop_uid, uids)
         )
         tombstones = set(await session.scalars(select(Tombstone.key_hmac).where(Tombstone.kind == "patient")))
+    exams = _exams(context, [sealed[item] for item in ids])
     drafts: dict[str, Draft] = {}
     updates: list[dict[str, Any]] = []
     places: list[tuple[int, str, str, str]] = []  # item, study uid, series uid, SOP uid
@@ -84,7 +86,7 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
             continue
         row = _listed_row(listed, capsule.path)
         facts, identified = _with_list(reading.facts, reading.identified, row)
-        facts = _with_uids(context, facts, identified, source_hmac, row)
+        facts = _with_uids(context, facts, identified, source_hmac, row, exams)
         sop_uid = context.key.uid(facts.sop_uid)
         if sop_uid in pixels and pixels[sop_uid][1] == reading.pixel_hash:
             detail = "The same image with the same UID occurs earlier in this import."
@@ -183,10 +185,37 @@ def _with_list(facts: ImageFacts, read: Identified, row: ImageListRow | None) ->
     return facts, read
 
 
-def _with_uids(context: Context, facts: ImageFacts, read: Identified, source_hmac: str, row: ImageListRow | None) -> ImageFacts:
-    """Files without UIDs get keyed ones: the study by what the image list says of it, the rest by content."""
+def _exams(context: Context, sealed: Sequence[ItemCapsule]) -> dict[tuple[str, ...], set[str]]:
+    """What DICOM studies of this import can be recognised by -> their UIDs: accession number, and patient, day and modality."""
+    exams: dict[tuple[str, ...], set[str]] = {}
+    for capsule in sealed:
+        reading = capsule.reading
+        if reading is None or reading.facts.format is not ImageFormat.DICOM or not reading.facts.study_uid:
+            continue
+        read, uid = reading.identified, reading.facts.study_uid
+        number = identity.patient_number(context.hospital, read.patient_id, "")
+        if read.accession_number:
+            exams.setdefault(("accession", number, number_key(read.accession_number)), set()).add(uid)
+        if number and read.study_date:
+            exams.setdefault(("day", number, read.study_date, reading.facts.modality), set()).add(uid)
+            exams.setdefault(("day", number, read.study_date, ""), set()).add(uid)
+    return exams
+
+
+def _with_uids(
+    context: Context, facts: ImageFacts, read: Identified, source_hmac: str, row: ImageListRow | None, exams: dict[tuple[str, ...], set[str]]
+) -> ImageFacts:
+    """Files without UIDs get keyed ones: the study by what the image list says of it, the rest by content.
+
+    A volume or picture of an examination whose DICOM files are in the same import joins that study.
+    """
     content = f"content:{context.hospital}:{source_hmac}"
     study = facts.study_uid or (row.study_uid if row else "")
+    if not study and not read.pathology_number:
+        number = identity.patient_number(context.hospital, read.patient_id, "")
+        same = exams.get(("accession", number, number_key(read.accession_number)), set()) if read.accession_number else set()
+        same = same or exams.get(("day", number, read.study_date, facts.modality), set())
+        study = next(iter(same)) if len(same) == 1 else ""
     if not study:
         number = identity.patient_number(context.hospital, read.patient_id, "")
         if read.accession_number or read.pathology_number:

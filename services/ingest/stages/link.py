@@ -19,6 +19,7 @@ from isocenter.models import ImportItem, Instance, Link, PatientIdentity, Report
 from services.ingest import identity
 from services.ingest.assign import diseases_of_study
 from services.ingest.identity import ImportCapsule, ReportCapsule, StudyCapsule
+from services.ingest.claims import contested
 from services.ingest.link import link
 from services.ingest.report_records import LinkProposal, LinkState, MergedReport, ReportIdentity
 from services.ingest.stages.context import Context
@@ -131,7 +132,7 @@ def _propose(known: Known) -> list[LinkProposal]:
         replace(ReportIdentity.of(MergedReport(str(report), capsule.row, ())), settled=report in known.settled)
         for report, capsule in sorted(known.reports.items())
     ]
-    return link(studies, reports)
+    return contested(link(studies, reports), {str(study): capsule.number for study, capsule in known.studies.items()})
 
 
 async def _write_links(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import func, select
@@ -46,7 +45,7 @@ async def run(context: Context) -> None:
 
 async def read_and_store(context: Context, ids: list[int], sealed: dict[int, ItemCapsule], *, last: bool) -> list[ReadResult]:
     """Read these items in the pool and write what came out, in one transaction."""
-    tasks = [ReadTask(item, sealed[item].source, PurePosixPath(sealed[item].path).suffix) for item in ids]
+    tasks = [ReadTask(item, sealed[item].source, sealed[item].path) for item in ids]
     results = await context.pool.run(read_items, context.common, tasks, _crashed)
     updates: list[dict[str, Any]] = []
     values: list[tuple[int, object]] = []

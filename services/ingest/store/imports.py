@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import for_update
@@ -175,7 +175,7 @@ async def states(session: AsyncSession, import_id: int) -> tuple[dict[str, int],
 
 async def stage_progress(session: AsyncSession, import_id: int) -> dict[str, tuple[int, int, Any, Any]]:
     """stage -> (things done, things in all, first finish, last finish)."""
-    done = func.sum(ImportBatch.size).filter(ImportBatch.state == "done")
+    done = func.sum(case((ImportBatch.state == "done", ImportBatch.size), else_=0))  # MariaDB has no FILTER
     rows = await session.execute(
         select(ImportBatch.stage, func.coalesce(done, 0), func.sum(ImportBatch.size), func.min(ImportBatch.finished_at), func.max(ImportBatch.finished_at))
         .where(ImportBatch.import_id == import_id)

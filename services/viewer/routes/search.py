@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import ORJSONResponse, Response
+import orjson
+from fastapi import APIRouter, Request, Response
 
 from isocenter.models import Series
 from isocenter.web import CatalogReader, Opened
@@ -16,7 +16,7 @@ DICOM_JSON = "application/dicom+json"
 
 
 def _answer(documents: list[dict[str, Any]]) -> Response:
-    return ORJSONResponse(documents, media_type=DICOM_JSON, headers={"Cache-Control": "no-store"})
+    return Response(orjson.dumps(documents), media_type=DICOM_JSON, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/studies")

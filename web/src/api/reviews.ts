@@ -14,8 +14,15 @@ export interface Evidence {
   section: string
   start: number
   end: number
-  value?: string
   rule?: string
+  /** malignant | benign | uncertain ..., as the rule means it. */
+  meaning?: string
+  /** negated | hedged | history ... */
+  context?: string[]
+  /** False for what was seen but did not decide. */
+  used?: boolean
+  /** The label it speaks for, where the page knows it. */
+  value?: string
 }
 
 export interface ReportEvidence {
@@ -25,6 +32,7 @@ export interface ReportEvidence {
   sections: Record<string, string>
   evidence: Evidence[]
   value?: string | null
+  reason?: string
 }
 
 export interface SeriesPicture {
@@ -33,6 +41,8 @@ export interface SeriesPicture {
   preview?: string | null
   modality?: string
   description?: string
+  sequence?: string
+  frames?: number
   instance_count?: number
   frame_count?: number
   format?: string
@@ -45,19 +55,27 @@ export interface LinkCandidate {
   kind: 'imaging' | 'pathology'
   score: number
   shifted_date?: string | null
-  components: Record<string, { agreement: Agreement; weight: number }>
+  rule?: string
+  fields: Record<string, { agreement: Agreement; weight: number }>
   sections: Record<string, string>
 }
 
 export interface Proposal {
   scheme?: string
   value?: string | null
+  /** What the rules lean to when they are not sure. */
+  leaning?: string
   confidence?: number | null
   reason?: string
+  detail?: string
+  media_type?: string
+  size_bytes?: number
+  /** Address of the file itself, for what cannot be drawn. */
+  file?: string
   case_key?: string
   reports?: ReportEvidence[]
   images?: SeriesPicture[]
-  study?: { uid: string; modality?: string; body_part?: string; shifted_date?: string | null; images?: SeriesPicture[] }
+  study?: { uid: string; modality?: string; body_part?: string; shifted_date?: string | null; sex?: string; age_years?: number | null; images?: SeriesPicture[] }
   candidates?: LinkCandidate[]
   series_uid?: string
   facts?: Record<string, unknown>
@@ -78,7 +96,7 @@ export interface Review {
   revision: number
 }
 
-export interface ReviewFilter {
+export type ReviewFilter = {
   kind?: string
   disease?: string
 }
@@ -100,7 +118,7 @@ export const reviewsApi = {
     http.post<{ review: Review; next: Review | null }>(`${reviews}/${review.key}/decision`, { value, revision: review.revision, ...(note ? { note } : {}) }),
   undo: (key: string) => http.post<Review>(`${reviews}/${key}/undo`),
   release: (key: string) => http.post<unknown>(`${reviews}/${key}/release`),
-  identity: (key: string) => http.get<Record<string, unknown>>(`${reviews}/${key}/identity`),
+  identity: (key: string) => http.get<Record<string, unknown>[]>(`${reviews}/${key}/identity`),
   reopen: (caseKey: string, scheme: string) => http.post<Review>(`/api/v1/cases/${caseKey}/labels/reopen`, { scheme }),
 }
 

@@ -1,5 +1,4 @@
 import { http, type Page } from '@/api/http'
-import type { Import } from '@/api/imports'
 
 export interface DiseaseOverview {
   code: string
@@ -15,20 +14,24 @@ export interface DiseaseOverview {
 
 export interface Overview {
   diseases: DiseaseOverview[]
+  totals: Record<string, number>
   reviews_open: number
-  imports_recent: Partial<Import>[]
 }
 
 /** Values by metric name with unit suffix (cpu_percent, memory_used_bytes ...), as the service sampled them. */
-export type HostValues = Record<string, number>
+export type HostValues = Record<string, number | undefined>
+
+export interface Sample {
+  at: string
+  values: HostValues
+}
 
 export interface Host {
-  name?: string
-  host?: string
-  at?: string
-  latest?: HostValues & { at?: string }
-  values?: HostValues
-  history?: (HostValues & { at?: string })[]
+  host: string
+  latest: Sample
+  /** The last sample is older than half a minute. */
+  stale: boolean
+  history: Sample[]
 }
 
 export interface Alert {
@@ -45,7 +48,7 @@ export interface Alert {
 
 export const statisticsApi = {
   overview: () => http.get<Overview>('/api/v1/statistics/overview'),
-  servers: () => http.get<{ hosts: Host[] } | Page<Host> | Host[]>('/api/v1/servers'),
-  alerts: () => http.get<Page<Alert> | { alerts: Alert[] } | Alert[]>('/api/v1/alerts'),
+  servers: () => http.get<{ hosts: Host[] }>('/api/v1/servers'),
+  alerts: () => http.get<Page<Alert>>('/api/v1/alerts', { limit: 20 }),
   acknowledge: (id: number) => http.post<unknown>(`/api/v1/alerts/${id}/acknowledge`),
 }

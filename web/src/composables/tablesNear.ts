@@ -1,4 +1,4 @@
-import { importsApi } from '@/api/imports'
+import { importsApi, type Entry } from '@/api/imports'
 import { isTableName } from '@/composables/useImportDraft'
 
 export interface NearTable {
@@ -8,22 +8,26 @@ export interface NearTable {
 }
 
 const MOST_FOLDERS = 12
+const FEW_FOLDERS = 6
 const join = (folder: string, name: string): string => (folder ? `${folder}/${name}` : name)
 
-/** Tables in a server folder, in the folders right inside it, and beside it (images/ and tables/ often are neighbours). */
+/** Tables in a server folder, beside it (images/ and tables/ often are neighbours), and in the folders right inside it. */
 export async function tablesNear(root: string, path: string): Promise<NearTable[]> {
-  const here = await importsApi.browse(root, path)
   const above = path.split('/').slice(0, -1).join('/')
-  const folders = here.entries.filter((one) => one.kind === 'folder').map((one) => join(path, one.name))
+  const here = await importsApi.browse(root, path)
   const beside = path ? await importsApi.browse(root, above) : { entries: [] }
-  folders.push(...beside.entries.filter((one) => one.kind === 'folder' && join(above, one.name) !== path && above).map((one) => join(above, one.name)))
-  const found = [...tablesOf(root, path, here.entries), ...tablesOf(root, above, beside.entries)]
-  const inside = await Promise.all(
-    folders.slice(0, MOST_FOLDERS).map(async (folder) => tablesOf(root, folder, (await importsApi.browse(root, folder)).entries)),
-  )
-  return [...found, ...inside.flat()]
+  const inside = foldersOf(path, here.entries)
+  const folders = [
+    ...(above ? foldersOf(above, beside.entries).filter((folder) => folder !== path) : []),
+    // a folder an examination day or patient holds images, not tables
+    ...(inside.length <= FEW_FOLDERS ? inside : []),
+  ]
+  const deeper = await Promise.all(folders.slice(0, MOST_FOLDERS).map(async (folder) => tablesOf(root, folder, (await importsApi.browse(root, folder)).entries)))
+  return [...tablesOf(root, path, here.entries), ...(path ? tablesOf(root, above, beside.entries) : []), ...deeper.flat()]
 }
 
-function tablesOf(root: string, folder: string, entries: { name: string; kind: string }[]): NearTable[] {
+const foldersOf = (folder: string, entries: Entry[]): string[] => entries.filter((one) => one.kind === 'folder').map((one) => join(folder, one.name))
+
+function tablesOf(root: string, folder: string, entries: Entry[]): NearTable[] {
   return entries.filter((one) => one.kind === 'file' && isTableName(one.name)).map((one) => ({ root, path: join(folder, one.name), name: one.name }))
 }

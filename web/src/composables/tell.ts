@@ -4,7 +4,8 @@ import 'element-plus/theme-chalk/el-message.css'
 import { asProblem } from '@/api/problem'
 import { i18n } from '@/locales'
 
-const { t, te } = i18n.global
+// the message type of an i18n without static messages is too deep for the compiler
+const { t, te } = i18n.global as unknown as { t: (key: string, named?: Record<string, unknown>) => string; te: (key: string) => boolean }
 
 export const tell = {
   done(text: string): void {

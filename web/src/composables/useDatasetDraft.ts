@@ -32,7 +32,7 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
       ...(draft.sex ? { sex: [draft.sex] } : {}),
       ...(draft.modality ? { Modality: [draft.modality] } : {}),
     },
-    ranges: draft.ageFrom === undefined && draft.ageTo === undefined ? {} : { age: { ...(draft.ageFrom === undefined ? {} : { gte: draft.ageFrom }), ...(draft.ageTo === undefined ? {} : { lte: draft.ageTo }) } },
+    ranges: ageRange(draft.ageFrom, draft.ageTo),
   }))
 
   /** The same filter for the live count, which is not bound to a dataset's disease and states. */
@@ -71,3 +71,8 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
 }
 
 export type DatasetDraft = ReturnType<typeof useDatasetDraft>
+
+function ageRange(from: number | undefined, to: number | undefined): FreezeRequest['query']['ranges'] {
+  if (from === undefined && to === undefined) return {}
+  return { age: { ...(from === undefined ? {} : { gte: from }), ...(to === undefined ? {} : { lte: to }) } }
+}

@@ -30,7 +30,11 @@ export function useFormat() {
   const number = (value: number | null | undefined): string => (value === null || value === undefined ? '–' : numbers.value.format(value))
   const percent = (share: number | null | undefined): string => (share === null || share === undefined ? '–' : percents.value.format(share))
   const bytes = (value: number | null | undefined): string => formatBytes(value, tag.value)
-  const day = (iso: string | null | undefined): string => (iso ? days.value.format(new Date(`${iso.slice(0, 10)}T00:00:00Z`)) : '–')
+  const day = (iso: string | null | undefined): string => {
+    // reviews write days as DICOM does: 20230627
+    const found = /^(\d{4})-?(\d{2})-?(\d{2})/.exec(iso ?? '')
+    return found ? days.value.format(new Date(`${found[1]}-${found[2]}-${found[3]}T00:00:00Z`)) : '–'
+  }
   const time = (iso: string | null | undefined): string => (iso ? times.value.format(new Date(iso)) : '–')
   const age = (years: number | null | undefined): string => (years === null || years === undefined ? '–' : t('unit.years', { n: number(Math.floor(years)) }))
 

@@ -30,17 +30,16 @@ export function useReviewQueue(filter: () => ReviewFilter) {
     }
   }
 
-  /** The evidence comes with the question itself; an answer of a list or of a decision may lack it. */
-  async function show(review: Review | null): Promise<void> {
-    current.value = review && (await reviewsApi.read(review.key))
-  }
-
-  /** The server's next one; when that was skipped, the first of the list that was not. */
+  /** The server's next one; when that was skipped, the first of the list that was not (which comes without its evidence). */
   async function findNext(offered?: Review | null): Promise<void> {
     const found = offered ?? (await reviewsApi.next(filter()))
-    if (!found || !skipped.has(found.key)) return show(found)
+    if (!found || !skipped.has(found.key)) {
+      current.value = found
+      return
+    }
     const page = await reviewsApi.list({ ...filter(), state: 'open', limit: LOOK_AHEAD })
-    return show(page.items.find((one) => !skipped.has(one.key)) ?? null)
+    const other = page.items.find((one) => !skipped.has(one.key))
+    current.value = other ? await reviewsApi.read(other.key) : null
   }
 
   const start = (key?: string): Promise<void> => guarded(() => (key ? reviewsApi.read(key).then((one) => void (current.value = one)) : findNext()))
@@ -70,10 +69,10 @@ export function useReviewQueue(filter: () => ReviewFilter) {
     return guarded(async () => {
       const key = decided.value.at(-1)
       if (!key) return
-      await reviewsApi.undo(key)
+      const review = await reviewsApi.undo(key)
       decided.value = decided.value.slice(0, -1)
       giveBack()
-      current.value = await reviewsApi.read(key)
+      current.value = review
     })
   }
 

@@ -24,7 +24,7 @@ export function useTitles() {
     const schemes = diseases.find(disease)?.schemes ?? []
     const named = diseases.scheme(disease, scheme)
     const found = [...(named ? [named] : []), ...schemes].flatMap((one) => one.classes).find((one) => one.code === value)
-    return found ? titleOf(found) : code('value', value)
+    return found ? sentence(titleOf(found)) : code('value', value)
   }
 
   /** The text of a code of a closed set, or the code itself with blanks when the server knows a newer one. */
@@ -34,5 +34,18 @@ export function useTitles() {
     return te(key) || te(key, 'en') ? t(key) : value.replaceAll(/[_-]/g, ' ')
   }
 
-  return { titleOf, diseaseTitle, classTitle, code }
+  /** The same without what stands in brackets: for chips and legends. */
+  const classShort = (...of: Parameters<typeof classTitle>): string => withoutBrackets(classTitle(...of))
+
+  return { titleOf, diseaseTitle, classTitle, classShort, code }
 }
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** "Malignant (in situ included)" -> ["Malignant", "in situ included"]; both kinds of brackets, at the end only. */
+export function partsOf(title: string): [string, string] {
+  const found = /^(.+?)\s*[(（]([^()（）]+)[)）]$/.exec(title.trim())
+  return found ? [sentence(found[1]), found[2]] : [sentence(title.trim()), '']
+}
+
+const withoutBrackets = (title: string): string => partsOf(title)[0]

@@ -1,0 +1,1 @@
+"""HTTP of statistics, servers and alerts."""

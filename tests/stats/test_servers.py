@@ -1,0 +1,138 @@
+"""Samples of hosts, alerts that rise and end, and who may see them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from isocenter.auth import PRINCIPAL_HEADER, Principal, Role, sign
+from isocenter.keys import create_key_file
+from isocenter.models import Alert, HostSample, now
+from isocenter.resources import Resources, open_resources
+from isocenter.schema import migrate
+from isocenter.settings import Settings
+from services.stats.alerts import firing
+from services.stats.app import create_app
+from services.stats.sampler import Sampler
+from services.stats.servers import HostMeter, Values, thinned
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _values(cpu: float = 10, memory: float = 10, disk: float = 10) -> Values:
+    return {"cpu_percent": cpu, "memory_percent": memory, "disk_percent": disk}
+
+
+def _history(*cpu: float) -> list[tuple[datetime, Values]]:
+    return [(T0 + timedelta(seconds=5 * n), _values(value)) for n, value in enumerate(cpu)]
+
+
+def test_firing_when_cpu_is_high_for_a_minute_then_only_then() -> None:
+    assert [f.name for f in firing("h", _history(*[95] * 13), frozenset())] == ["cpu-high"]
+    assert firing("h", _history(*[95] * 12), frozenset()) == []  # 55 s since the start
+    assert firing("h", _history(*[95] * 6, 50, *[95] * 9), frozenset()) == []  # a pause within the minute
+    assert firing("h", [], frozenset()) == []
+
+
+def test_firing_when_it_is_on_then_it_ends_only_below_the_lower_limit() -> None:
+    assert [f.name for f in firing("h", _history(88), frozenset({"cpu-high"}))] == ["cpu-high"]
+    assert firing("h", _history(84), frozenset({"cpu-high"})) == []
+
+
+def test_meter_when_read_twice_then_each_value_is_plausible(tmp_path: Path) -> None:
+    meter = HostMeter(tmp_path / "not" / "there")
+    meter.read()
+    values = meter.read()
+    assert 0 <= values["cpu_percent"] <= 100
+    assert 0 < values["memory_used_bytes"] < values["memory_total_bytes"]
+    assert 0 < values["disk_used_bytes"] < values["disk_total_bytes"]
+    assert values["network_sent_bytes_per_s"] >= 0
+
+
+def test_thinned_when_many_then_few_with_the_last() -> None:
+    points = _history(*range(1000))
+    few = thinned(points, 240)
+    assert len(few) <= 240
+    assert few[-1] == points[-1]
+    assert thinned([], 5) == []
+
+
+@pytest.fixture
+async def resources(tmp_path: Path, catalog_url: str) -> AsyncIterator[Resources]:
+    settings = Settings(data=tmp_path / "site", catalog_url=catalog_url)
+    opened = open_resources(settings, create_key_file(tmp_path / "site" / "site.key"))
+    await migrate(opened.db)
+    yield opened
+    await opened.close()
+
+
+def _headers(resources: Resources, role: Role) -> dict[str, str]:
+    return {PRINCIPAL_HEADER: sign(Principal(1, "ops", role), resources.key)}
+
+
+async def _alerts(resources: Resources) -> list[tuple[str, bool]]:
+    async with resources.db.read() as session:
+        return [(row.name, row.ended_at is None) for row in (await session.scalars(select(Alert).order_by(Alert.id))).all()]
+
+
+async def test_sampler_when_a_disk_fills_and_empties_then_one_alert_rises_and_ends(resources: Resources) -> None:
+    sampler = Sampler(resources.settings, resources, host="node_1")
+    up = {"object store": True, "viewer": True}
+    for number, (disk, ready) in enumerate([(50, up), (95, up), (96, up), (89, up | {"viewer": False}), (80, up), (80, up)]):
+        await sampler.tick(T0 + timedelta(seconds=5 * number), _values(disk=disk), ready)
+        if number == 3:
+            assert await _alerts(resources) == [("disk-high", True), ("not-ready-viewer", True)]
+    assert await _alerts(resources) == [("disk-high", False), ("not-ready-viewer", False)]
+    other = Sampler(resources.settings, resources, host="nodeX1")  # "_" is no wildcard
+    await sampler.tick(T0 + timedelta(seconds=60), _values(disk=99), up)
+    await other.tick(T0 + timedelta(seconds=60), _values(disk=10), up)
+    assert await _alerts(resources) == [("disk-high", False), ("not-ready-viewer", False), ("disk-high", True)]
+
+
+async def test_samples_when_older_than_a_day_then_trimmed(resources: Resources) -> None:
+    await Sampler(resources.settings, resources, host="h").tick(T0, _values(), {})
+    await Sampler(resources.settings, resources, host="h").tick(T0 + timedelta(days=1, seconds=1), _values(), {})
+    async with resources.db.read() as session:
+        assert await session.scalar(select(func.count()).select_from(HostSample)) == 1
+
+
+async def test_servers_and_alerts_when_asked_then_operators_only(resources: Resources) -> None:
+    app = create_app(resources.settings, resources)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost")
+    sampler = Sampler(resources.settings, resources, host="h")
+    moment = now()
+    for number in range(3):
+        await sampler.tick(moment - timedelta(seconds=10 - 5 * number), _values(cpu=number, disk=99), {})
+    await Sampler(resources.settings, resources, host="old").tick(moment - timedelta(minutes=5), _values(disk=99), {})
+    operator = _headers(resources, Role.OPERATOR)
+    hosts = {host["host"]: host for host in (await client.get("/api/v1/servers", headers=operator)).json()["hosts"]}
+    assert [sample["values"]["cpu_percent"] for sample in hosts["h"]["history"]] == [0, 1, 2]
+    assert (hosts["h"]["stale"], hosts["old"]["stale"]) == (False, True)
+    page = (await client.get("/api/v1/alerts?open=true&limit=1", headers=operator)).json()
+    rest = (await client.get(f"/api/v1/alerts?open=true&limit=1&cursor={page['next']}", headers=operator)).json()
+    found = {alert["labels"]["host"]: alert for alert in [*page["items"], *rest["items"]]}
+    assert set(found) == {"h", "old"}
+    assert rest["next"] is None
+    seen = (await client.post(f"/api/v1/alerts/{found['h']['id']}/acknowledge", headers=operator)).json()
+    assert seen["acknowledged_by"] == "ops"
+    assert (await client.post("/api/v1/alerts/999/acknowledge", headers=operator)).status_code == 404
+    for path in ("/api/v1/servers", "/api/v1/alerts"):
+        assert (await client.get(path, headers=_headers(resources, Role.RESEARCHER))).status_code == 403
+
+
+async def test_service_when_it_lives_then_it_samples_this_host(resources: Resources) -> None:
+    app = create_app(resources.settings, resources)
+    async with app.router.lifespan_context(app):
+        for _ in range(200):
+            async with resources.db.read() as session:
+                if await session.scalar(select(func.count()).select_from(HostSample)):
+                    break
+            await asyncio.sleep(0.02)
+        else:
+            pytest.fail("no sample was written")
