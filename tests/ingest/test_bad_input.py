@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-
 from conftest import Ingest, open_ingest
 from ingest_samples import imaging_row, write_ct, write_table, write_zip
+from sqlalchemy import select
+
 from isocenter.models import CaseLabel, Import, ImportItem, Instance
 from services.ingest.executor import WorkPool
 from services.ingest.records import Outcome, Refusal

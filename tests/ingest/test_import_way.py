@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pydicom
-from sqlalchemy import select
-
 from conftest import Ingest
 from ingest_samples import imaging_row, write_ct, write_table
+from sqlalchemy import select
+
 from isocenter.auth import Principal, Role
 from isocenter.models import AuditEvent, Case, CaseLabel, Instance, Patient, Report, ReportText, Series, Study
 

@@ -58,6 +58,6 @@ async def content(url: str) -> dict[str, Any]:
     }
     try:
         async with db.read() as session:
-            return {noun: sorted((tuple(map(str, row)) for row in (await session.execute(query)).all())) for noun, query in queries.items()}
+            return {noun: sorted(tuple(map(str, row)) for row in (await session.execute(query)).all()) for noun, query in queries.items()}
     finally:
         await db.close()

@@ -12,11 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-
+from catalog_content import content
 from fixtures.mariadb import MariaDB
 from fixtures.running import Api, Platform, base_environment
 from system_orders import order_of
-from catalog_content import content
 
 KILL_AT = ("read", "release", "scrub")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from fixtures.running import Api, Platform
 from system_orders import order_of
 

@@ -71,7 +71,7 @@ async def change_disease(opened: Opened, who: Configurer, code: str, body: Disea
 
 @router.delete("/diseases/{code}", status_code=204)
 async def delete_disease(opened: Opened, who: Configurer, code: str) -> None:
-    """Soft: its cases stay and are seen by nobody through it; restore brings it back."""
+    """Soft: it is listed no more and takes no new datasets, its cases stay; restore brings it back."""
     async with opened.db.write() as session:
         await store.mark_deleted(session, await store.visible_disease(session, who, code), True)
         record(session, who, "delete", f"disease:{code}")

@@ -14,8 +14,9 @@ from isocenter.auth import Permission, Principal
 from isocenter.errors import NotAllowed, NotFound
 from isocenter.grants import reports_visible_to, series_visible_to, visible_to
 from isocenter.models import Case, CaseLabel, Disease, Label, LabelScheme, Report, Series, now
-from isocenter.paging import decode_cursor, encode_cursor
+from isocenter.paging import encode_cursor
 from isocenter.search import LINKED, CaseStudyOf, Filter, LinkOf, StudyOf, age_of_study, cases_where, series_where, sex_of_case
+from services.catalog.cursors import key_after
 from services.catalog.schemas.cases import CaseCount, CaseOut, CasePage, CurrentLabel
 
 
@@ -40,7 +41,7 @@ async def page(
     if prefix:
         statement = statement.where(Case.key.startswith(prefix, autoescape=True))
     if cursor:
-        statement = statement.where(Case.key > str(decode_cursor(cursor, 1)[0]))
+        statement = statement.where(Case.key > key_after(cursor))
     rows = list((await session.execute(statement)).tuples())
     more, rows = len(rows) > limit, rows[:limit]
     items = await _shapes(session, principal, [(case, code, sex) for case, code, sex in rows])

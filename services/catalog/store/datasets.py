@@ -14,7 +14,8 @@ from isocenter.db import upsert_ignore
 from isocenter.errors import Gone, NotAllowed, NotFound
 from isocenter.grants import datasets_visible_to
 from isocenter.models import AuditEvent, Case, Dataset, DatasetMember, DatasetVersion, Disease, Instance, LabelScheme, Patient, now
-from isocenter.paging import decode_cursor, encode_cursor
+from isocenter.paging import encode_cursor
+from services.catalog.cursors import key_after
 from services.catalog.schemas.datasets import DatasetDetail, DatasetOut, DatasetPage, VersionDetail, VersionOut
 
 WITHDRAWN = "A patient of this version withdrew; its bytes are no longer served. Freeze the dataset again for the next version."
@@ -32,7 +33,7 @@ class StoredFile:
 async def page(session: AsyncSession, principal: Principal, cursor: str | None, limit: int) -> DatasetPage:
     statement = select(Dataset.id).where(datasets_visible_to(principal)).order_by(Dataset.name).limit(limit + 1)
     if cursor:
-        statement = statement.where(Dataset.name > str(decode_cursor(cursor, 1)[0]))
+        statement = statement.where(Dataset.name > key_after(cursor))
     ids = list(await session.scalars(statement))
     items = await _shapes(session, ids[:limit])
     return DatasetPage(items=items, next=encode_cursor(items[-1].name) if len(ids) > limit else None)

@@ -12,7 +12,8 @@ from isocenter.auth import Permission, Principal
 from isocenter.errors import NotFound
 from isocenter.grants import resources_visible_to, series_visible_to
 from isocenter.models import Case, Instance, Resource, Series, Slide, Stack, Study
-from isocenter.paging import decode_cursor, encode_cursor
+from isocenter.paging import encode_cursor
+from services.catalog.cursors import place_after
 from services.catalog.schemas.cases import InstanceOut, InstancePage, SeriesOut, SlideOut, StackOut
 
 
@@ -34,10 +35,8 @@ async def instance_page(session: AsyncSession, principal: Principal, uid: str, c
     if not principal.may(Permission.REVIEW):
         where.append(Instance.state == "visible")
     if cursor:
-        number, sop_uid = decode_cursor(cursor, 2)
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise NotFound("This cursor belongs to another list.", field="cursor")
-        where.append(or_(Instance.number > number, and_(Instance.number == number, Instance.sop_uid > str(sop_uid))))
+        number, sop_uid = place_after(cursor)
+        where.append(or_(Instance.number > number, and_(Instance.number == number, Instance.sop_uid > sop_uid)))
     rows = list(await session.scalars(select(Instance).where(*where).order_by(Instance.number, Instance.sop_uid).limit(limit + 1)))
     more, rows = len(rows) > limit, rows[:limit]
     items = [

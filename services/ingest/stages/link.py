@@ -18,8 +18,8 @@ from isocenter.diseases import DiseaseDefinition, definition_of
 from isocenter.models import ImportItem, Instance, Link, PatientIdentity, Report, Series, Study, now
 from services.ingest import identity
 from services.ingest.assign import diseases_of_study
-from services.ingest.identity import ImportCapsule, ReportCapsule, StudyCapsule
 from services.ingest.claims import contested
+from services.ingest.identity import ImportCapsule, ReportCapsule, StudyCapsule
 from services.ingest.link import link
 from services.ingest.report_records import LinkProposal, LinkState, MergedReport, ReportIdentity
 from services.ingest.stages.context import Context

@@ -163,6 +163,7 @@ export default {
   },
   fillSource: { report: 'the report', study: 'another study', label: 'the label table', table: 'a table', header: 'the image header', reports: 'the reports', studies: 'other studies', birth_date: 'the birth date' },
   resourceState: { held: 'Held', visible: 'Released' },
+  modality: { SM: 'Slide', XC: 'Photograph', OT: 'Other' },
   phase: { plain: 'Plain', enhanced: 'Enhanced', angiography: 'Angiography' },
   doubt: { 'description-silent': 'the description says nothing', 'physics-silent': 'the physics say nothing', 'missing-modality': 'no modality' },
   reportKind: { imaging: 'Imaging report', pathology: 'Pathology report' },

@@ -88,6 +88,7 @@ export default {
   },
   fillSource: { report: '报告', study: '其他检查', label: '标注表', table: '表格', header: '图像文件头', reports: '报告', studies: '其他检查', birth_date: '出生日期' },
   resourceState: { held: '暂扣', visible: '已放行' },
+  modality: { SM: '病理切片', XC: '照片', OT: '其他' },
   phase: { plain: '平扫', enhanced: '增强', angiography: '造影' },
   doubt: { 'description-silent': '描述未说明', 'physics-silent': '成像参数未说明', 'missing-modality': '缺少模态' },
   reportKind: { imaging: '影像报告', pathology: '病理报告' },
