@@ -61,7 +61,8 @@ def visible_to(principal: Principal) -> ColumnElement[bool]:
 
 def series_visible_to(principal: Principal) -> ColumnElement[bool]:
     """Series this account may see: of a visible disease, or a member of a granted dataset version. Held pixels only for reviewers."""
-    alive = and_(Series.deleted_at.is_(None), exists().where(Study.id == Series.study_id, Study.deleted_at.is_(None)))
+    # Correlated by name, so that an outer query may join study itself.
+    alive = and_(Series.deleted_at.is_(None), exists().where(Study.id == Series.study_id, Study.deleted_at.is_(None)).correlate(Series))
     if principal.sees_all_diseases:
         return alive if principal.may(Permission.REVIEW) else and_(alive, Series.state == "visible")
     by_disease = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
@@ -35,6 +36,22 @@ def decode_cursor(cursor: str, length: int) -> list[Any]:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error) as error:
         raise InvalidInput("This is not a cursor of ours; take `next` from the page before, or leave it out.", field="cursor") from error
-    if not isinstance(values, list) or len(values) != length or any(isinstance(value, dict | list) for value in values):
+    if not isinstance(values, list) or len(values) != length or not all(_plain(value) for value in values):
         raise InvalidInput("This cursor belongs to another list; leave it out to start again.", field="cursor")
     return values
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value can go into SQL: no containers, no lone surrogates, no numbers a BIGINT cannot hold."""
+    if isinstance(value, str):
+        return len(value) <= 300 and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or (isinstance(value, float) and math.isfinite(value))
+
+
+def cursor_number(value: Any) -> int:
+    """A row number out of a cursor; InvalidInput when it is none."""
+    if isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19):
+        return int(value)
+    raise InvalidInput("This cursor belongs to another list; leave it out to start again.", field="cursor")

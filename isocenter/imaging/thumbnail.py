@@ -38,27 +38,27 @@ def content_format(path: Path) -> str:
     return ""
 
 
-def thumbnail(path: Path, image_format: str = "") -> bytes:
-    """A JPEG whose longer side is at most 256 px: the middle frame of DICOM, the middle slice of a volume, the whole of a
+def thumbnail(path: Path, image_format: str = "", longest_px: int = THUMBNAIL_PX) -> bytes:
+    """A JPEG whose longer side is at most ``longest_px``: the middle frame of DICOM, the middle slice of a volume, the whole of a
     picture or slide. Deterministic. PixelsUnreadable, OSError or ValueError when nothing can be decoded."""
     kind = image_format or content_format(path)
     with quiet():
         if kind == "DICOM":
-            return as_jpeg(_dicom(path))
+            return as_jpeg(_dicom(path), longest_px)
         if kind == "NIFTI":
-            return as_jpeg(_volume(path))
+            return as_jpeg(_volume(path), longest_px)
         if kind == "WSI":
             with openslide.OpenSlide(path) as slide:
-                return as_jpeg(np.asarray(slide.get_thumbnail((THUMBNAIL_PX, THUMBNAIL_PX)).convert("RGB")))
+                return as_jpeg(np.asarray(slide.get_thumbnail((longest_px, longest_px)).convert("RGB")), longest_px)
         with Image.open(path) as picture:
-            picture.draft("RGB", (THUMBNAIL_PX * 2, THUMBNAIL_PX * 2))
-            return as_jpeg(np.asarray(_flattened(picture)))
+            picture.draft("RGB", (longest_px * 2, longest_px * 2))
+            return as_jpeg(np.asarray(_flattened(picture)), longest_px)
 
 
-def as_jpeg(pixels: Pixels) -> bytes:
-    """(rows, columns[, 3]) uint8 as a JPEG of at most 256 px; without any metadata."""
+def as_jpeg(pixels: Pixels, longest_px: int = THUMBNAIL_PX) -> bytes:
+    """(rows, columns[, 3]) uint8 as a JPEG of at most ``longest_px``; without any metadata."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    picture.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.convert("RGB" if picture.mode not in ("L", "RGB") else picture.mode).save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()

@@ -92,6 +92,7 @@ class Prepared:
     proposal: MappingProposal
     mapping: ColumnMapping
     remembered: bool
+    confirmed: bool
 
 
 def layout_scope(hospital: str, kind: str, columns: tuple[str, ...]) -> str:
@@ -113,7 +114,7 @@ async def prepare(resources: Resources, session: AsyncSession, hospital: str, wa
         mapping = ColumnMapping.from_body(remembered)
     else:
         mapping = proposal.accepted()
-    return Prepared(path, table, proposal, mapping, remembered is not None and wanted.mapping is None)
+    return Prepared(path, table, proposal, mapping, remembered is not None and wanted.mapping is None, wanted.mapping is not None)
 
 
 def check(prepared: Prepared, *, confirmed: bool, number: int) -> None:

@@ -17,8 +17,10 @@ from isocenter.models import (
     Label,
     LabelClass,
     LabelScheme,
+    Link,
     Report,
     ReportText,
+    Resource,
     Review,
     ReviewDecision,
     Series,
@@ -120,6 +122,9 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
                 "images": await _images(session, [study.id]),
             }
         }
+        if review.kind == "disease":
+            linked = select(Report.key).join(Link, Link.report_id == Report.id).where(Link.study_id == study.id, Link.active.is_(True))
+            shown["reports"] = [{"key": key, **text} for key, text in (await _texts(session, list(await session.scalars(linked)))).items()]
         if review.kind == "link":
             keys = [str(entry["report_key"]) for entry in review.proposal["candidates"]]
             texts_by_key = await _texts(session, keys)
@@ -138,6 +143,8 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
             "manufacturer": series.manufacturer,
         }
         return {"images": [{"preview": url, "frames": series.frame_count}], "facts": facts}
+    if review.kind == "resource":
+        return {"file": f"/api/v1/reviews/{review.key}/file"}
     if "ordinal" in review.proposal:
         return {"images": [{"preview": f"/api/v1/reviews/{review.key}/preview"}]}
     return {}
@@ -258,6 +265,12 @@ async def _report_values(session: AsyncSession, resources: Resources, reports: d
         }
         for report, c in sealed.items()
     ]
+
+
+async def resource_of(session: AsyncSession, review: Review) -> Resource | None:
+    """The other resource a question is about."""
+    item = await session.get(ImportItem, review.item_id) if review.kind == "resource" and review.item_id is not None else None
+    return await session.get(Resource, item.resource_id) if item is not None and item.resource_id is not None else None
 
 
 async def item_source(session: AsyncSession, resources: Resources, review: Review) -> ItemCapsule | None:

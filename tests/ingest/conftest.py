@@ -82,7 +82,7 @@ async def open_ingest(url: str, tmp_path: Path, **settings: Any) -> AsyncIterato
     root = tmp_path / "drop"
     root.mkdir(exist_ok=True)
     data = tmp_path / "data"
-    chosen = Settings(data=data, catalog_url=url, import_roots=str(root), **{"executor": "inline:", "batch_files": 8, **settings})
+    chosen = Settings(data=data, catalog_url=url, **{"import_roots": str(root), "executor": "inline:", "batch_files": 8, **settings})
     key = create_key_file(data / "site.key")
     resources = open_resources(chosen, key)
     await schema.migrate(resources.db)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 LOCALES = Path(__file__).parents[2] / "web" / "src" / "locales"
 SETTLE_MS = 15_000
+IMPORT_MS = 150_000
 
 # Word for word what the page shows; the tests read like what a person reads.
 WORDS = {
@@ -81,3 +83,22 @@ async def ask(page: Page, method: str, path: str, body: Any = None) -> Any:
     status, text = answer
     assert status < 400, text
     return json.loads(text) if text else None
+
+
+async def choose_folder(page: Page, *names: str) -> None:
+    """Walk down the folder browser of the import page and take the last folder."""
+    for name in names:
+        await page.locator(".browser li button", has_text=re.compile(rf"^\s*{re.escape(name)}\s*$")).click()
+        await expect(page.locator(".browser nav button").last).to_have_text(name)
+    await page.get_by_role("button", name=WORDS["en"]["take folder"]).click()
+
+
+async def add_hospital(page: Page) -> str:
+    """Add a hospital in the dialog of the import page; its code."""
+    code = f"H{secrets.token_hex(3)}".upper()
+    await page.get_by_role("button", name=WORDS["en"]["add hospital"]).click()
+    await page.locator("#hospital-code").fill(code)
+    await page.locator("#hospital-title").fill("City hospital")
+    await page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    return code

@@ -15,12 +15,12 @@ from isocenter import audit
 from isocenter.auth import Principal
 from isocenter.errors import InvalidInput, IsocenterError, NotAllowed
 from isocenter.models import ImportBatch, ImportItem, Report, Series, Study
-from isocenter.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from isocenter.paging import Cursor, Limit, Page, cursor_number, decode_cursor, encode_cursor
 from isocenter.resources import Resources
 from isocenter.web import Importer, Opened
 from services.ingest import begin, progress
 from services.ingest.identity import ItemCapsule
-from services.ingest.nouns import nouns
+from services.ingest.nouns import nouns, what_is_missing
 from services.ingest.records import Outcome
 from services.ingest.report_records import TableKind
 from services.ingest.schemas import (
@@ -79,8 +79,9 @@ async def preview(opened: Opened, who: Importer, body: TablesPreview) -> list[Ta
     for entry in prepared:
         columns = {noun: column for noun, column in entry.mapping.columns}
         guesses = {g.noun: Guess(column=g.column, confidence=round(g.confidence, 3), why=g.why) for g in entry.proposal.guesses}
-        if entry.remembered:
-            guesses = {noun: Guess(column=column, confidence=1.0, why="remembered") for noun, column in columns.items()}
+        if entry.remembered or entry.confirmed:
+            why = "remembered" if entry.remembered else "confirmed"
+            guesses = {noun: Guess(column=column, confidence=1.0, why=why) for noun, column in columns.items()}
         rows = [list(row) for row in entry.table.rows[:SAMPLE_ROWS]]
         if not who.identity_permission:
             rows = [["•" * min(6, len(cell)) for cell in row] for row in rows]
@@ -95,7 +96,7 @@ async def preview(opened: Opened, who: Importer, body: TablesPreview) -> list[Ta
                 mapping=guesses,
                 nouns=[noun.code for noun in nouns() if TableKind(entry.proposal.kind) in noun.kinds],
                 unmapped=list(entry.proposal.unmapped),
-                missing=list(entry.proposal.missing),
+                missing=list(what_is_missing(entry.mapping.kind, set(columns))),
                 date_order=entry.mapping.date_order,
                 notes=list(entry.table.notes),
                 remembered=entry.remembered,
@@ -123,7 +124,7 @@ async def _view(opened: Resources, key: str) -> ImportView:
 @router.get("")
 async def listed(opened: Opened, _who: Importer, limit: Limit = 50, cursor: Cursor = None) -> Page[ImportView]:
     """Imports, newest first."""
-    before = int(decode_cursor(cursor, 1)[0]) if cursor else None
+    before = cursor_number(decode_cursor(cursor, 1)[0]) if cursor else None
     async with opened.db.read() as session:
         rows = await progress.rows_of(session, before, limit + 1)
         views = [await progress.view(session, row) for row in rows[:limit]]
@@ -196,7 +197,7 @@ async def items(
         if reason is not None:
             statement = statement.where(ImportItem.reason == reason)
         if cursor:
-            statement = statement.where(ImportItem.ordinal > int(decode_cursor(cursor, 1)[0]))
+            statement = statement.where(ImportItem.ordinal > cursor_number(decode_cursor(cursor, 1)[0]))
         rows = (await session.execute(statement)).all()
         paths = await _paths(opened, session, [r[0].id for r in rows]) if identity else {}
     if identity:

@@ -14,7 +14,7 @@ from isocenter.errors import InvalidInput, NotAllowed, NotFound
 from isocenter.imaging.thumbnail import thumbnail
 from isocenter.models import Case, Import, LabelClass, LabelScheme, Review
 from isocenter.objects import data_config, staging_config
-from isocenter.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from isocenter.paging import Cursor, Limit, Page, cursor_number, decode_cursor, encode_cursor
 from isocenter.resources import Resources
 from isocenter.web import Opened, Reviewer
 from services.ingest import decide, evidence
@@ -24,6 +24,7 @@ from services.ingest.work import Common, local
 
 router = APIRouter(prefix="/api/v1", tags=["reviews"])
 
+PREVIEW_PX = 1600  # text burned into a screen must be readable
 
 @router.get("/reviews/counts")
 async def counts(opened: Opened, _who: Reviewer) -> ReviewCounts:
@@ -53,7 +54,9 @@ async def listed(
         statement = reviews.queue(kind=kind, disease=disease, import_id=import_id, state=state).limit(limit + 1)
         if cursor:
             priority, last = decode_cursor(cursor, 2)
-            statement = statement.where(tuple_(Review.priority, Review.id) > (float(priority), int(last)))
+            if not isinstance(priority, int | float):
+                raise InvalidInput("This cursor belongs to another list; leave it out to start again.", field="cursor")
+            statement = statement.where(tuple_(Review.priority, Review.id) > (float(priority), cursor_number(last)))
         rows = list(await session.scalars(statement))
         views = [await evidence.view(session, row, full=False) for row in rows[:limit]]
     return Page(items=views, next=encode_cursor(rows[limit - 1].priority, rows[limit - 1].id) if len(rows) > limit else None)
@@ -110,13 +113,28 @@ async def preview(opened: Opened, who: Reviewer, key: str) -> Response:
 
     def render() -> bytes:
         with local(capsule.source, PurePosixPath(capsule.path).suffix, common) as path:
-            return thumbnail(path)
+            return thumbnail(path, capsule.reading.facts.format.value if capsule.reading else "", PREVIEW_PX)
 
     try:
         body = await asyncio.to_thread(render)
     except (OSError, ValueError, InvalidInput, NotFound) as error:
         raise NotFound(f"The file cannot be shown ({type(error).__name__}).") from error
     return Response(body, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/reviews/{key}/file", response_class=Response)
+async def file(opened: Opened, who: Reviewer, key: str) -> Response:
+    """The bytes of an other resource that waits for a decision; unreleased: an attachment, never cached, and audited."""
+    async with opened.db.write() as session:
+        review = await reviews.get(session, key)
+        resource = await evidence.resource_of(session, review)
+        if resource is None:
+            raise NotFound("This question has no file to read.")
+        audit.record(session, who, "unreleased-file-read", f"review:{key}")
+    store = opened.staging if resource.state == "held" else opened.store
+    body = await store.get_bytes_async(resource.object_key)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+    return Response(body, media_type=resource.media_type, headers=headers)
 
 
 @router.post("/reviews/{key}/decision")
