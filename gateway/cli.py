@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from isocenter.settings import SERVICES, Settings
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 refused or failed (with a sentence on stderr), 2 wrong usage."""
     parsed = _parser().parse_args(arguments)
+    # MariaDB's notes quote names and may quote values; what is wrong comes as an error of ours.
+    logging.getLogger("asyncmy").setLevel(logging.CRITICAL)
     try:
         return int(_COMMANDS[parsed.command](parsed))
     except IsocenterError as error:

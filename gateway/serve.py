@@ -42,14 +42,26 @@ def serve(settings: Settings, service: str, say: Callable[[str], None]) -> int:
     """
     os.umask(0o077)  # what this process writes is for its own user only
     configure(settings.log_level)
-    # uvicorn raises the signal again after its shutdown; without these the default action would end us before we have closed the catalog.
+    starting = _Starting()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, starting.end)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(settings, service, say))
+        return runner.run(_serve(settings, service, say, starting))
 
 
-async def _serve(settings: Settings, service: str, say: Callable[[str], None]) -> int:
+class _Starting:
+    """What a signal does before uvicorn listens to it: end the process. Afterwards nothing: uvicorn raises the signal once more after its own
+    shutdown, and the default action would end us before the catalog is closed."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def end(self, number: int, _: object) -> None:
+        if not self.over:
+            raise SystemExit(128 + number)
+
+
+async def _serve(settings: Settings, service: str, say: Callable[[str], None], starting: _Starting) -> int:
     if service in ("", "gateway"):
         require_safe_address(settings)
     lock = None
@@ -73,6 +85,7 @@ async def _serve(settings: Settings, service: str, say: Callable[[str], None]) -
             say(f"Isocenter {service + ' ' if service else ''}listens on {url}")
 
         server = Server(config, ready)
+        starting.over = True
         await server.serve()
         return 0 if server.started else 1
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from services.ingest.legible import language, legible
+from services.ingest.words import Ground
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _SENTENCE_END = re.compile(
@@ -26,6 +27,7 @@ _NEW_CLAUSE = re.compile(
     r"|likely|representing|measuring)(?![a-z])"
 )
 _ZH_GO_ON = re.compile(r"[，,]\s*(?:及|或|和|亦|也|并|以及|且|、|与)")
+SENTENCE_CHARACTERS_MAX = 600
 _TOKENS_BEFORE = 9
 _FAR = "negated-far"
 
@@ -67,17 +69,21 @@ def _joined(patterns: Sequence[str]) -> re.Pattern[str]:
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """(start, end) of sentences and numbered items, the closing mark included; decimals and abbreviations do not split."""
-    found, start = [], 0
+    found: list[tuple[int, int]] = []
+    start = 0
     for match in _SENTENCE_END.finditer(text):
         end = match.end()
         if match[0] == "." and _ABBREVIATION.search(text[max(start, end - 8) : end]):
             continue
-        if text[start:end].strip():
-            found.append((start, end))
+        found += _pieces(text, start, end)
         start = end
-    if text[start:].strip():
-        found.append((start, len(text)))
-    return found
+    return found + _pieces(text, start, len(text))
+
+
+def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """A sentence, cut where it is longer than any sentence is, so that odd text costs no more than plain text."""
+    cuts = [(at, min(end, at + SENTENCE_CHARACTERS_MAX)) for at in range(start, end, SENTENCE_CHARACTERS_MAX)]
+    return [(a, b) for a, b in cuts if text[a:b].strip()]
 
 
 def cues_in(text: str, start: int, end: int) -> list[Cue]:
@@ -88,10 +94,8 @@ def cues_in(text: str, start: int, end: int) -> list[Cue]:
             if match.end() > match.start():
                 cue = Cue(rule.kind, rule.reach, rule.gap, match.start(), match.end(), bool(_HAN.search(match[0])))
                 found.append((-(match.end() - match.start()), rule.reach == "after", order, cue))
-    kept: list[Cue] = []
-    for *_, cue in sorted(found, key=lambda item: item[:3]):
-        if all(cue.end <= other.start or cue.start >= other.end for other in kept):
-            kept.append(cue)
+    ground = Ground(end)
+    kept = [cue for *_, cue in sorted(found, key=lambda item: item[:3]) if ground.claim(cue.start, cue.end)]
     return sorted(kept, key=lambda cue: cue.start)
 
 

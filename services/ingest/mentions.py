@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from services.ingest.anatomy import UNSPECIFIC, OrganWord, Scope, anatomy, organ_words
-from services.ingest.context import contexts_of, cues_in, sentences
+from services.ingest.context import Cue, contexts_of, cues_in, sentences
 from services.ingest.legible import legible
 from services.ingest.report_records import ReportKind
 from services.ingest.ruleset import FUZZY_HAN_MIN, RuleSet, TermRule
+from services.ingest.words import Ground
 
+SECTION_CHARACTERS_MAX = 50_000  # of a section that are read; a report is a tenth of it
 _NEAR_LENGTH_MAX = 12
 _CLAUSE_END = re.compile(r"[，,。；;:：]")
 _EITHER = re.compile(r"[\s,，/]*(?:(?<![a-z])or(?![a-z])|versus|vs\.?|/|或|还是|抑或)[\s\w\-]{0,24}")
@@ -47,7 +49,7 @@ class _Hit:
 
 def mentions_in(rules: RuleSet, section: str, source: str, kind: ReportKind, scope: Scope) -> list[Mention]:
     """All mentions of a section, in order. ``scope``: what the whole report is about, for sentences that name no organ."""
-    made = legible(source, rules.speller)
+    made = legible(source[:SECTION_CHARACTERS_MAX], rules.speller)
     text = made.text
     hits = _hits(rules, text, kind)
     if not hits:
@@ -55,7 +57,8 @@ def mentions_in(rules: RuleSet, section: str, source: str, kind: ReportKind, sco
     bounds = sentences(text)
     starts = [start for start, _ in bounds]
     found: list[Mention] = []
-    cues: dict[int, list[object]] = {}
+    cues: dict[int, list[Cue]] = {}
+    nearby: dict[int, list[OrganWord]] = {}
     organs = organ_words(text) + [
         OrganWord(rules.disease.organ, match.start(), match.end()) for match in rules.organ_words.finditer(text)
     ]
@@ -63,10 +66,12 @@ def mentions_in(rules: RuleSet, section: str, source: str, kind: ReportKind, sco
         n = max(0, bisect_right(starts, hit.start) - 1)
         sentence = bounds[n]
         if n not in cues:
-            cues[n] = list(cues_in(text, *sentence))
+            cues[n] = cues_in(text, *sentence)
         span = (hit.start, min(hit.end, sentence[1]))
-        contexts = frozenset() if hit.rule.fixed else contexts_of(text, sentence, span, cues[n])  # type: ignore[arg-type]
-        if not _fits(rules, hit, text, sentence, organs, scope):
+        contexts = frozenset() if hit.rule.fixed else contexts_of(text, sentence, span, cues[n])
+        if n not in nearby:
+            nearby[n] = [word for word in organs if sentence[0] <= word.start < sentence[1]]
+        if not _fits(rules, hit, text, nearby[n], scope):
             contexts |= {"other-organ"}
         start, end = made.span(hit.start, hit.end)
         found.append(Mention(section, n, start, end, source[start:end], hit.rule.id, hit.rule.meaning, hit.rule.subtype, contexts, hit.end - hit.start))
@@ -93,10 +98,8 @@ def _hits(rules: RuleSet, text: str, kind: ReportKind) -> list[_Hit]:
         if rule.kind in ("any", kind.value):
             found += [_Hit(m.start(), m.end(), rule) for m in pattern.finditer(text) if m.end() > m.start()]
     found += _near_hits(rules, text, kind)
-    kept: list[_Hit] = []
-    for hit in sorted(found, key=lambda h: (h.start - h.end, h.start)):
-        if all(hit.end <= other.start or hit.start >= other.end for other in kept):
-            kept.append(hit)
+    ground = Ground(len(text))
+    kept = [hit for hit in sorted(found, key=lambda h: (h.start - h.end, h.start)) if ground.claim(hit.start, hit.end)]
     return sorted((hit for hit in kept if hit.rule.meaning != "pseudo"), key=lambda hit: hit.start)
 
 
@@ -120,13 +123,13 @@ def _near_hits(rules: RuleSet, text: str, kind: ReportKind) -> list[_Hit]:
     return found
 
 
-def _fits(rules: RuleSet, hit: _Hit, text: str, sentence: tuple[int, int], organs: Sequence[OrganWord], scope: Scope) -> bool:
+def _fits(rules: RuleSet, hit: _Hit, text: str, organs: Sequence[OrganWord], scope: Scope) -> bool:
     """The organ a mention is about: named in the term, else before it in the sentence, else after it in the clause, else the report's."""
     organ = rules.disease.organ
     inside = [word.organ for word in organs if hit.start <= word.start < hit.end and word.organ not in UNSPECIFIC]
     if inside:
         return organ in inside or hit.rule.own
-    near = [word for word in organs if sentence[0] <= word.start < sentence[1] and word.organ not in UNSPECIFIC]
+    near = [word for word in organs if word.organ not in UNSPECIFIC]
     before = [word for word in near if word.end <= hit.start]
     if before:
         return _last_group(text, before, organ)

@@ -15,6 +15,20 @@ from services.ingest.normalise import fold
 _END = ""
 
 
+class Ground:
+    """Which characters of a text are taken already, so that spans found earlier are not found again."""
+
+    def __init__(self, length: int) -> None:
+        self._taken = bytearray(length)
+
+    def claim(self, start: int, end: int) -> bool:
+        """Take a span; False, and nothing taken, when a part of it is."""
+        if self._taken.find(1, start, end) >= 0:
+            return False
+        self._taken[start:end] = b"\x01" * (end - start)
+        return True
+
+
 def pattern_of(words: Iterable[str]) -> re.Pattern[str]:
     """A compiled trie of the words; a pattern that never matches for none. Blanks in a word match any run of blanks."""
     tree: dict[str, Any] = {}

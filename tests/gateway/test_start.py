@@ -132,6 +132,21 @@ def running(data: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str]
         process.wait()
 
 
+def test_server_when_it_is_told_to_stop_while_it_starts_then_it_ends(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", "serve", "--data", str(tmp_path / "site"), "--port", "0"], stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert "First start" in process.stdout.readline()  # said before the services are opened
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) in (0, 1, 128 + signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_server_when_started_signed_in_and_ended_then_it_stops_cleanly_and_starts_again(tmp_path: Path) -> None:
     data = tmp_path / "site"
     with running(data) as (process, url, said):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ingest, open_ingest
 from ingest_samples import imaging_row, write_ct, write_table, write_zip
+from ingest_service import Ingest, open_ingest
 from sqlalchemy import select
 
 from isocenter.models import CaseLabel, Import, ImportItem, Instance

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pydicom
-from conftest import Ingest
 from ingest_samples import imaging_row, write_ct, write_table
+from ingest_service import Ingest
 from sqlalchemy import select
 
 from isocenter.auth import Principal, Role
-from isocenter.models import AuditEvent, Case, CaseLabel, Instance, Patient, Report, ReportText, Series, Study
+from isocenter.models import AuditEvent, Case, CaseLabel, FilledValue, Instance, Patient, Report, ReportText, Series, Study
 
 MALIGNANT = "肝右叶肝细胞癌。"
 BENIGN = "肝右叶囊肿。"
@@ -262,3 +262,17 @@ async def test_withdraw_when_done_then_a_reimport_ends_as_deleted_before(ingest:
         assert (await session.scalars(select(Case.deleted_at))).one() is not None
     again = await ingest.run(ingest.root / "images", diseases=["liver"])
     assert {item["reason"] for item in await ingest.items(again["key"])} == {"deleted-before"}
+
+
+async def test_age_when_a_study_lacks_it_then_it_is_filled_from_the_patients_other_study_with_its_source(ingest_here: Ingest) -> None:
+    slices(ingest_here, "1.2.3", count=1)
+    path = write_ct(ingest_here.root / "images" / "second.dcm", uid="1.2.4", accession="CT2", date="20230505")
+    ds = pydicom.dcmread(path)
+    del ds.PatientAge
+    ds.PatientSex = ""
+    ds.save_as(path)
+    await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    async with ingest_here.resources.db.read() as session:
+        values = {(row.name, row.value): row.source for row in await session.scalars(select(FilledValue))}
+        source = (await session.scalars(select(Study.uid).where(Study.age_years.is_not(None)))).one()
+    assert values == {("sex", "M"): f"study:{source}"[:64], ("age_years", "56"): f"study:{source}"[:64]}

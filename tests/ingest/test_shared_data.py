@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conftest import Ingest, open_ingest
+from ingest_service import Ingest, open_ingest
 from sqlalchemy import select
 
 from isocenter.models import Instance, Series

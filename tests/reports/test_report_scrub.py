@@ -116,6 +116,13 @@ def test_any_text_and_known_values_never_fail(text: str, known: list[str]) -> No
     assert bool(made.text) or not text or not re.sub(r"\s", "", text)
 
 
+@pytest.mark.parametrize(
+    "piece", ["肝", "浙江省杭州市西湖区", "Aa ", "A", "1", "2021-03-05 ", "未见", "no ", "医生", "a.", "1月", "Hospital of and ", "- ", "("]
+)
+def test_odd_long_text_costs_no_more_than_plain_text(piece: str) -> None:
+    assert scrub(piece * (20_000 // len(piece)), ("张伟", "731204"), -30).text
+
+
 def test_policy_has_a_version() -> None:
     assert scrub_policy().number == 1
     assert len(scrub_policy().sha256) == 64

@@ -19,6 +19,7 @@ from services.ingest.deidentify.text_dates import date_spans
 from services.ingest.names import parse_name, written_forms
 from services.ingest.normalise import fold, number_key
 from services.ingest.report_records import Scrubbed
+from services.ingest.words import Ground
 
 AGE_MAX = 89  # ages above are written as 90 (HIPAA safe harbor)
 PLACEHOLDERS = {
@@ -46,8 +47,9 @@ def scrub(text: str, known: Sequence[str] = (), shift_days: int = 0) -> Scrubbed
         return Scrubbed("", {})
     folded = fold(text)
     spans: list[_Span] = []
+    ground = Ground(len(text))
     for found in (_known(text, folded, tuple(known)), _patterns(text, folded), _dates(folded, shift_days), _ages(folded)):
-        spans += [span for span in found if all(span.end <= other.start or span.start >= other.end for other in spans)]
+        spans += [span for span in found if ground.claim(span.start, span.end)]
     language = 0 if re.search(r"[\u4e00-\u9fff]", text) else 1
     pieces, at = [], 0
     counts: Counter[str] = Counter()
@@ -103,11 +105,8 @@ def _known(text: str, folded: str, known: tuple[str, ...]) -> list[_Span]:
                 initial = _INITIAL.match(text, end) if form.kind == "name" and form.squeezed.isascii() else None
                 found.append(_Span(start, initial.end() if initial else end, form.kind))
             at = squeezed.find(form.squeezed, at + 1)
-    kept: list[_Span] = []
-    for span in found:
-        if all(span.end <= other.start or span.start >= other.end for other in kept):
-            kept.append(span)
-    return kept
+    ground = Ground(len(text))
+    return [span for span in found if ground.claim(span.start, span.end)]
 
 
 def _whole(folded: str, start: int, end: int) -> bool:
@@ -156,10 +155,11 @@ def _patterns(text: str, folded: str) -> list[_Span]:
     """Half-width text is matched, so that full-width digits are found; its length is that of the text."""
     half = "".join(f if f.isascii() and not c.isascii() else c for c, f in zip(text, folded, strict=True))
     kept: list[_Span] = []
+    ground = Ground(len(half))
     for kind, pattern in scrub_policy().rules:
         for match in pattern.finditer(half):
             start, end = match.span("v") if "v" in pattern.groupindex else match.span()
-            if end > start and all(end <= other.start or start >= other.end for other in kept):
+            if end > start and ground.claim(start, end):
                 kept.append(_Span(start, end, kind))
     return kept
 

@@ -6,6 +6,8 @@ import datetime as dt
 import re
 from collections.abc import Callable
 
+from services.ingest.words import Ground
+
 YEARS = range(1900, 2100)
 _MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
 _MONTH_WORD = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
@@ -18,12 +20,11 @@ def date_spans(folded: str, shift_days: int) -> list[tuple[int, int, str | None]
     05.03.2021 (day first), 5 mar 2021, march 5, 2021, 2021年3月, 2021-03, mar 2021, 3月5日 (no year: None), 2019年, in 2019.
     """
     found: list[tuple[int, int, str | None]] = []
+    ground = Ground(len(folded))
     for pattern, mover in _FORMS:
         for match in pattern.finditer(folded):
-            if any(match.start() < end and match.end() > start for start, end, _ in found):
-                continue
             moved = mover(match, shift_days)
-            if moved != "":
+            if moved != "" and ground.claim(match.start(), match.end()):
                 found.append((match.start(), match.end(), moved))
     return found
 

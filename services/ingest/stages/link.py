@@ -23,6 +23,7 @@ from services.ingest.identity import ImportCapsule, ReportCapsule, StudyCapsule
 from services.ingest.link import link
 from services.ingest.report_records import LinkProposal, LinkState, MergedReport, ReportIdentity
 from services.ingest.stages.context import Context
+from services.ingest.stages.filling import filled, write_filled
 from services.ingest.stages.provided import write_provided
 from services.ingest.store import capsules, clinical, imports, policies, reviews
 
@@ -66,6 +67,7 @@ async def link_again(context: Context, *, last: bool = False) -> None:
         await _adopt(session, context, known, linked)
         await _write_cases(session, context, known, linked, list(definitions.values()), codes)
         await write_provided(session, context, labels)
+        await write_filled(session, filled(known.own, known.studies, known.reports, linked))
         await note_changes(session, await _changed_cases(session, known, linked))
 
 
