@@ -53,7 +53,8 @@ async def run(folder: Path, url: str) -> None:
             ]
             order = {"hospital": hospital, "source": {"kind": "folder", "path": str(images / hospital)}, "tables": tables, "diseases": "auto"}
             view = await _import(http, resources, order)
-            print(hospital, view["state"], view["counts"]["files"]["accepted"], "files", view["counts"]["rows"], "links", view["links"], "labels", view["labels"])
+            rows = {outcome: count for outcome, count in view["counts"]["rows"].items() if count}
+            print(hospital, view["state"], view["counts"]["files"]["accepted"], "files", rows, "links", view["links"], "labels", view["labels"])
             assert view["sums_ok"], view
             await _rows(resources, hospital, view["key"], [Path(t["path"]).name for t in tables], report_of_row)
     seconds = time.perf_counter() - started
@@ -94,9 +95,11 @@ async def _score(resources: Resources, report_of_row: dict[str, int]) -> None:
     async with resources.db.read() as session:
         studies = {uid: number for uid, number in (await session.execute(select(Study.uid, Study.id))).all()}
         links: dict[int, set[int]] = {}
-        for study, report in (await session.execute(select(Link.study_id, Link.report_id).where(Link.active.is_(True), Link.state.in_(("sure", "accepted"))))).all():
+        counting = select(Link.study_id, Link.report_id).where(Link.active.is_(True), Link.state.in_(("sure", "accepted")))
+        for study, report in (await session.execute(counting)).all():
             links.setdefault(study, set()).add(report)
-        kinds = dict((await session.execute(select(ImportItem.report_id, ImportItem.origin).where(ImportItem.report_id.is_not(None)))).all())  # type: ignore[arg-type]
+        origins = select(ImportItem.report_id, ImportItem.origin).where(ImportItem.report_id.is_not(None))
+        kinds = {report: origin for report, origin in (await session.execute(origins)).all()}
         labels = (
             await session.execute(
                 select(CaseStudy.study_id, Disease.code, CaseLabel.value, CaseLabel.state)
@@ -115,7 +118,8 @@ async def _score(resources: Resources, report_of_row: dict[str, int]) -> None:
             wrong += len(got - wanted)
             missed += len(wanted - got)
         precision, recall = right / max(1, right + wrong), right / max(1, right + missed)
-        print(f"link {kind:9} P {precision:.4f} R {recall:.4f} F1 {2 * precision * recall / max(1e-9, precision + recall):.4f} ({right} right, {wrong} wrong, {missed} missed)")
+        f1 = 2 * precision * recall / max(1e-9, precision + recall)
+        print(f"link {kind:9} P {precision:.4f} R {recall:.4f} F1 {f1:.4f} ({right} right, {wrong} wrong, {missed} missed)")
     patients = {(row["patient_key"], row["disease"]): row for row in rows_of(DATA / "synthetic_dev_gold" / "gold_patients.csv")}
     of_study = {studies[resources.key.uid(row["study_uid"])]: (row["patient_key"], row["disease"]) for row in gold}
     outcome: Counter[str] = Counter()

@@ -13,7 +13,7 @@ IN_FLIGHT_MOST = 1000  # open event streams count too: one a browser tab
 
 
 class LimitsMiddleware:
-    """422 for an address with a NUL, 413 for an address or headers over the limit, 503 over the number in flight."""
+    """422 for an address with a NUL or dot segments, 413 for an address or headers over the limit, 503 over the number in flight."""
 
     def __init__(self, app: ASGIApp, in_flight_most: int = IN_FLIGHT_MOST) -> None:
         self.app = app
@@ -28,8 +28,9 @@ class LimitsMiddleware:
             await send_problem(send, TooLarge(f"The address is longer than {ADDRESS_LIMIT_BYTES >> 10} KiB; ask for less at a time."))
         elif sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_LIMIT_BYTES:
             await send_problem(send, TooLarge(f"The headers are larger than {HEADERS_LIMIT_BYTES >> 10} KiB."))
-        elif "\0" in scope["path"]:
-            await send_problem(send, InvalidInput("The address holds a NUL character."))
+        elif "\0" in scope["path"] or not {".", ".."}.isdisjoint(scope["path"].split("/")):
+            # Whoever resolves them differently from us would reach what we did not check (a service's own /metrics).
+            await send_problem(send, InvalidInput("The address holds a NUL character, or . or .. as a segment."))
         elif self._in_flight >= self.in_flight_most:
             await send_problem(send, Unavailable("The server is answering as many requests as it can; try again in a moment.", retry_after=2))
         else:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from isocenter.diseases import DiseaseDefinition
-from services.ingest.anatomy import UNSPECIFIC, organ_words, scope_of
+from services.ingest.anatomy import UNSPECIFIC, organ_words
 from services.ingest.context import contexts_of, cues_in, sentences
 from services.ingest.label import report_scope
 from services.ingest.legible import legible
@@ -33,15 +33,6 @@ def diseases_of(sections: Sections, definitions: Sequence[DiseaseDefinition], bo
         if found:
             return found
     return tuple(d.code for d in possible) if told else ()
-
-
-def diseases_of_study(body_part: str, modality: str, descriptions: Sequence[str], definitions: Sequence[DiseaseDefinition]) -> tuple[str, ...]:
-    """Codes of the diseases an image study may be about, from its header alone: all whose organ its region shows."""
-    scope = scope_of(body_part, modality)
-    if not scope.organs:
-        described = scope_of(" ".join(descriptions), modality)
-        scope = described if described.organs else scope or described
-    return tuple(d.code for d in definitions if scope and about(scope, d.organ))
 
 
 def _main_organs(text: str) -> frozenset[str]:

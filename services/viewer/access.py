@@ -35,7 +35,8 @@ class Remembered(Generic[Value]):
 
     async def get(self, key: Hashable, look_up: Callable[[], Awaitable[Value]]) -> Value:
         kept = self._kept.get(key)
-        if kept is not None and kept[0] > time.monotonic():
+        failed = kept is not None and kept[1].done() and (kept[1].cancelled() or kept[1].exception() is not None)
+        if kept is not None and not failed and kept[0] > time.monotonic():
             return await asyncio.shield(kept[1])
         # A task of its own: the look-up must not die with the first client that asked and went.
         future = asyncio.ensure_future(look_up())

@@ -75,6 +75,8 @@ async def test_request_when_it_is_too_long_or_odd_then_it_is_refused_early(open_
         assert (await client.get("/api/v1/cases?x=" + "a" * ADDRESS_LIMIT_BYTES)).status_code == 413
         assert (await client.get("/api/v1/cases", headers={"X-Long": "a" * 40_000})).status_code == 413
         assert (await client.get("/api/v1/cases/%00")).status_code == 422
+        for dotted in ("/dicom-web/../metrics", "/dicom-web/..", "/slides/./x"):
+            assert (await fetch(site.app, dotted))[0] == 422
         big = await client.post("/api/v1/session", content=b'{"name":"' + b"a" * (5 << 20), headers={"content-type": "application/json"})
         assert big.status_code == 413
 

@@ -11,7 +11,7 @@ from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
 from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
 from services.ingest.ruleset import rule_set
-from services.ingest.scope import diseases_of, diseases_of_study
+from services.ingest.scope import diseases_of
 
 DISEASES = load_diseases()
 RULES = {disease.code: rule_set(disease) for disease in DISEASES}
@@ -175,11 +175,3 @@ def test_case_without_reports_is_review() -> None:
 )
 def test_disease_is_decided_from_body_part_and_report(sections: Sections, body_part: str, codes: tuple[str, ...]) -> None:
     assert diseases_of(sections, DISEASES, body_part) == codes
-
-
-def test_disease_of_a_study_comes_from_its_header() -> None:
-    assert diseases_of_study("CHEST", "CT", (), DISEASES) == ("lung",)
-    assert diseases_of_study("", "MG", (), DISEASES) == ("breast",)
-    assert diseases_of_study("ABDOMEN", "MR", ("MRI LIVER",), DISEASES) == ("liver",)
-    assert diseases_of_study("ABDOMEN", "MR", (), DISEASES) == ("liver", "pancreas")
-    assert diseases_of_study("", "CT", (), DISEASES) == ()

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import upsert_ignore
 from isocenter.models import FilledValue, Report, Study
+from services.ingest.assign import body_part_term
 from services.ingest.fill import fill
 from services.ingest.identity import ReportCapsule, StudyCapsule
 from services.ingest.report_records import FilledValue as Filled
@@ -53,7 +54,13 @@ async def write_filled(session: AsyncSession, values: Sequence[Filled]) -> None:
     for value in values:
         kind, _, number = value.source.partition(":")
         named = (uids if kind == "study" else keys).get(int(number or 0), "")
-        text = str(min(int(value.value), AGE_CAP_YEARS)) if value.name == "age_years" and value.value.isdigit() else value.value
+        text = value.value
+        if value.name == "age_years" and text.isdigit():
+            text = str(min(int(text), AGE_CAP_YEARS))
+        elif value.name == "body_part":
+            text = body_part_term(text)
+        if not text:
+            continue
         for case in cases.get(int(value.study), ()):
             row = {"case_id": case, "series_key": 0, "name": value.name[:32], "value": text[:255], "source": f"{kind}:{named}"[:64]}
             rows[case, row["name"], row["source"]] = row  # type: ignore[index]

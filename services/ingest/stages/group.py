@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from isocenter.models import ImportItem, Instance, Series, Tombstone
 from services.ingest import identity
+from services.ingest.assign import body_part_term
 from services.ingest.identity import ImportCapsule, ItemCapsule, StudyCapsule
 from services.ingest.normalise import number_key
 from services.ingest.records import Identified, ImageFacts, ImageFormat, Outcome
@@ -180,7 +181,7 @@ def _with_list(facts: ImageFacts, read: Identified, row: ImageListRow | None) ->
         sex=pick(facts.sex, row.sex),
         age_years=facts.age_years if facts.age_years is not None else row.age_years,
         modality=pick(facts.modality, row.modality),
-        body_part=pick(facts.body_part, row.body_part.upper()),
+        body_part=pick(facts.body_part, body_part_term(row.body_part)),
     )
     return facts, read
 

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from isocenter.models import ImportItem, Link, Report, ReportText, now
+from services.ingest.deidentify.text import scrub_policy
 from services.ingest.identity import ReportCapsule, StudyCapsule, known_values, shifted
 from services.ingest.stages.context import Context
 from services.ingest.store import capsules, imports, policies
 from services.ingest.work import ScrubTask, scrub_reports
 
 REPORTS_PER_BATCH = 200
-SCRUB_POLICY = {"name": "isocenter-scrub", "rules": "services/ingest/deidentify/text.py", "number": 1}
 
 
 async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
@@ -54,7 +54,8 @@ async def scrub(context: Context, report_ids: Sequence[int], *, last: bool) -> N
         tasks.append(ScrubTask(report, tuple(capsule.row.sections.as_dict().items()), values, days[report]))
     texts = await context.pool.run(scrub_reports, context.common, tasks, _crashed)
     async with context.commit(last=last) as session:
-        policy = await policies.ensure(session, "scrub", "all", SCRUB_POLICY)
+        rules = scrub_policy()
+        policy = await policies.ensure(session, "scrub", "all", {"rules": "text_rules.toml", "number": rules.number}, rules.sha256)
         highest = select(ReportText.report_id, func.max(ReportText.version)).group_by(ReportText.report_id)
         newest: dict[int, int] = dict(await imports.chunked(session, highest, ReportText.report_id, list(reports)))
         old = {

@@ -1,4 +1,4 @@
-import { onBeforeUnmount, ref, shallowRef } from 'vue'
+import { onBeforeUnmount, shallowRef } from 'vue'
 import { importsApi, type Import } from '@/api/imports'
 import { asProblem, type Problem } from '@/api/problem'
 
@@ -9,7 +9,6 @@ const POLL_MS = 3000
 export function useImportProgress(key: () => string) {
   const current = shallowRef<Import>()
   const problem = shallowRef<Problem | null>(null)
-  const live = ref(false)
   let events: EventSource | null = null
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -17,7 +16,6 @@ export function useImportProgress(key: () => string) {
     events?.close()
     events = null
     clearTimeout(timer)
-    live.value = false
   }
 
   async function read(): Promise<void> {
@@ -32,7 +30,6 @@ export function useImportProgress(key: () => string) {
   function listen(): void {
     if (!current.value || isFinal(current.value.state)) return
     events = new EventSource(importsApi.eventsUrl(key()))
-    events.addEventListener('open', () => (live.value = true))
     events.addEventListener('progress', (event) => {
       current.value = JSON.parse((event as MessageEvent<string>).data) as Import
       if (isFinal(current.value.state)) {
@@ -53,5 +50,5 @@ export function useImportProgress(key: () => string) {
   }
 
   onBeforeUnmount(stop)
-  return { current, problem, live, start, read }
+  return { current, problem, start }
 }
