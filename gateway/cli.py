@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     # MariaDB's notes quote names and may quote values; what is wrong comes as an error of ours.
     logging.getLogger("asyncmy").setLevel(logging.CRITICAL)
+    # What these commands write is for their own user; a de-identified folder is made to be given on.
+    umask = os.umask(0o077) if parsed.command != "deidentify" else None
     try:
         return int(_COMMANDS[parsed.command](parsed))
     except IsocenterError as error:
@@ -34,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"isocenter: {error.strerror or type(error).__name__}", file=sys.stderr)
     except KeyboardInterrupt:
         print("isocenter: stopped", file=sys.stderr)
+    finally:
+        if umask is not None:
+            os.umask(umask)
     return 1
 
 

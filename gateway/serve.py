@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Callable
@@ -40,7 +39,6 @@ def serve(settings: Settings, service: str, say: Callable[[str], None]) -> int:
 
     ``say`` prints to the person at the console: the first password and the address. Neither is ever logged.
     """
-    os.umask(0o077)  # what this process writes is for its own user only
     configure(settings.log_level)
     starting = _Starting()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -42,5 +42,5 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.access").disabled = True
     # These libraries put header values into their messages.
-    for noisy in ("pydicom", "nibabel", "PIL", "tifffile", "httpx", "httpcore"):
+    for noisy in ("pydicom", "nibabel", "PIL", "tifffile", "httpx", "httpcore", "asyncmy"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

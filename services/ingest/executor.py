@@ -26,6 +26,7 @@ Common = TypeVar("Common")
 NICE = 5  # import work gives way to people looking at images
 ATTEMPTS = 3
 SECONDS_PER_ITEM = 120
+_BREAKS = (BrokenExecutor, CancelledError, TimeoutError, MemoryError)
 
 
 def _worker_starts() -> None:
@@ -74,21 +75,37 @@ class WorkPool:
         executor = self._open()
         try:
             return await self._submit(executor, function, common, tasks)
-        except (BrokenExecutor, CancelledError, TimeoutError, MemoryError) as error:
+        except _BREAKS as error:
             log.warning("a worker died or hung kind=%s items=%d; running them one by one", type(error).__name__, len(tasks))
             self._drop(executor)
-        await self._probe(function, common)
-        return [await self._alone(function, common, task, crashed) for task in tasks]
+        return await self._one_by_one(function, common, tasks, crashed)
 
-    async def _probe(self, function: Any, common: Any) -> None:
-        """Unavailable when workers cannot even start: then no file is to blame, and none may be quarantined for it."""
-        isolated = open_executor("processes:1") if self.spec != "inline:" else open_executor("inline:")
+    async def _one_by_one(self, function: Any, common: Any, tasks: Sequence[Any], crashed: Callable[[Any], Any]) -> list[Any]:
+        """Each task in a pool apart, opened anew whenever one breaks it.
+
+        Unavailable when that pool cannot even do nothing: then no file is to blame, and none may be put aside for it.
+        """
+        spec = "inline:" if self.spec == "inline:" else "processes:1"
+        apart = open_executor(spec)
+        results = []
         try:
-            await self._submit(isolated, function, common, [])
-        except (BrokenExecutor, CancelledError, TimeoutError, MemoryError) as error:
-            raise Unavailable("The ingest workers cannot start; see the log.") from error
+            try:
+                await self._submit(apart, function, common, [])
+            except _BREAKS as error:
+                raise Unavailable("The ingest workers cannot start; see the log.") from error
+            for task in tasks:
+                for attempt in range(1, ATTEMPTS + 1):
+                    try:
+                        results.append((await self._submit(apart, function, common, [task]))[0])
+                        break
+                    except _BREAKS:
+                        _kill(apart)
+                        apart = open_executor(spec)
+                        if attempt == ATTEMPTS:
+                            results.append(crashed(task))
         finally:
-            _kill(isolated)
+            _kill(apart)
+        return results
 
     async def _submit(self, executor: Executor, function: Any, common: Any, tasks: Sequence[Any]) -> list[Any]:
         try:
@@ -104,17 +121,6 @@ class WorkPool:
                 raise BrokenExecutor(type(error).__name__) from error
             raise
         return results
-
-    async def _alone(self, function: Any, common: Any, task: Any, crashed: Callable[[Any], Any]) -> Any:
-        for _ in range(ATTEMPTS):
-            isolated = open_executor("processes:1") if self.spec != "inline:" else open_executor("inline:")
-            try:
-                return (await self._submit(isolated, function, common, [task]))[0]
-            except (BrokenExecutor, CancelledError, TimeoutError, MemoryError):
-                _kill(isolated)
-            finally:
-                isolated.shutdown(wait=False)
-        return crashed(task)
 
     def _drop(self, executor: Executor) -> None:
         if self._executor is executor:

@@ -15,7 +15,7 @@ from isocenter.audit import record_view
 from isocenter.auth import Permission, Principal
 from isocenter.db import upsert_ignore
 from isocenter.grants import series_visible_to
-from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Slide, Study, now
+from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Study, now
 
 # The grants' own subqueries name Study: the study that a query joins is another one.
 StudyOf = aliased(Study)
@@ -78,10 +78,6 @@ async def instances_of(session: AsyncSession, series_id: int) -> list[InstanceSe
         )
         for row in rows
     ]  # fmt: skip
-
-
-async def slide_of(session: AsyncSession, series_id: int) -> Slide | None:
-    return (await session.scalars(select(Slide).where(Slide.series_id == series_id))).first()
 
 
 async def note_view(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:

@@ -106,6 +106,7 @@ def test_cli_when_something_is_wrong_then_one_sentence_and_exit_1(tmp_path: Path
     assert main(["serve", "--data", str(tmp_path / "site")]) == 1
     assert "ISOCENTER_PORT" in capsys.readouterr().err
     assert main(["version"]) == 0
+    assert (tmp_path / "site" / "catalog.db").stat().st_mode & 0o077 == 0
 
 
 @contextmanager

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crashing import crash_always, crash_on_two
 from ingest_samples import imaging_row, write_ct, write_table, write_zip
 from ingest_service import Ingest, open_ingest
 from sqlalchemy import select
 
+from isocenter.errors import Unavailable
 from isocenter.models import CaseLabel, Import, ImportItem, Instance
 from services.ingest.executor import WorkPool
 from services.ingest.records import Outcome, Refusal
@@ -135,20 +137,21 @@ async def test_files_when_hostile_then_each_ends_with_a_reason_and_the_rest_is_a
     assert all(item["reason"] and item["detail"] for item in others)
 
 
-def _crash_on_two(_common: None, tasks: tuple[int, ...]) -> list[int]:
-    import os
-
-    if 2 in tasks:
-        os._exit(9)
-    return [task * 10 for task in tasks]
-
-
 async def test_pool_when_one_item_kills_its_worker_then_only_that_item_is_put_aside() -> None:
     pool = WorkPool("processes:1")
     try:
-        results = await pool.run(_crash_on_two, None, [1, 2, 3], lambda task: -task)
+        results = await pool.run(crash_on_two, None, [1, 2, 3], lambda task: -task)
         assert results == [10, -2, 30]
-        assert await pool.run(_crash_on_two, None, [4], lambda task: -task) == [40]
+        assert await pool.run(crash_on_two, None, [4], lambda task: -task) == [40]
+    finally:
+        pool.close()
+
+
+async def test_pool_when_workers_cannot_work_at_all_then_no_file_is_blamed() -> None:
+    pool = WorkPool("processes:1")
+    try:
+        with pytest.raises(Unavailable):
+            await pool.run(crash_always, None, [1], lambda task: -task)
     finally:
         pool.close()
 

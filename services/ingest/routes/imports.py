@@ -41,6 +41,7 @@ from services.ingest.store import capsules, clinical, imports
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
 POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 15.0  # proxies end streams that are silent
 SAMPLE_ROWS = 5
 
 
@@ -143,6 +144,7 @@ async def events(request: Request, opened: Opened, _who: Importer, key: str) -> 
 
     async def stream() -> AsyncIterator[str]:
         last = ""
+        quiet = 0.0
         while not await request.is_disconnected():
             try:
                 current = await _view(opened, key)
@@ -150,9 +152,13 @@ async def events(request: Request, opened: Opened, _who: Importer, key: str) -> 
                 await asyncio.sleep(POLL_SECONDS * 4)  # the catalog is away: the page keeps its last numbers
                 continue
             body = current.model_dump_json()
+            quiet += POLL_SECONDS
             if body != last:
-                last = body
+                last, quiet = body, 0.0
                 yield f"event: progress\ndata: {body}\n\n"
+            elif quiet >= HEARTBEAT_SECONDS:
+                quiet = 0.0
+                yield ": still here\n\n"
             if current.state in imports.FINAL:
                 return
             await asyncio.sleep(POLL_SECONDS)

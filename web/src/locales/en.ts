@@ -94,6 +94,7 @@ export default {
     anyOutcome: 'Any outcome', anyKind: 'Files and rows', anyReason: 'Any reason', file: 'File', table: '{kind}, table {n}', rowNumber: 'row {n}', none: 'Nothing has been read yet.', noneHere: 'Nothing matches this filter.',
   },
   reason: {
+    'path-outside': 'Path leads outside', 'age-unreadable': 'Age that cannot be read', 'out-of-range': 'Value out of range', 'volume-data-missing': 'Header without its data file', 'slide-folder': 'Part of a slide folder', 'slide-folder-format': 'Slide that spreads over a folder',
     'zero-bytes': 'The file is empty', 'constant-pixels': 'All pixels are the same', 'system-file': 'File of the operating system', dicomdir: 'DICOMDIR, the index of a CD', archive: 'Archive', 'archive-unpacked': 'Archive, unpacked', 'archive-unreadable': 'Archive that cannot be unpacked',
     'archive-too-large': 'Archive larger than allowed', 'archive-path-outside': 'Archive with paths that lead outside', unreadable: 'Cannot be read', 'unreadable-file': 'Cannot be read', 'unreadable-dicom': 'DICOM that cannot be read', 'unreadable-picture': 'Picture that cannot be read', 'unreadable-tiff': 'TIFF that cannot be read',
     'unreadable-volume': 'Volume that cannot be read', 'unsupported-format': 'Format that is not supported', 'truncated-pixel-data': 'The pixel data is cut off', 'no-rows-columns': 'No image size', 'no-pixel-data-no-uids': 'Neither pixels nor identifiers', 'not-a-file': 'Not a regular file',
@@ -165,7 +166,7 @@ export default {
   resourceState: { held: 'Held', visible: 'Released' },
   modality: { SM: 'Slide', XC: 'Photograph', OT: 'Other' },
   phase: { plain: 'Plain', enhanced: 'Enhanced', angiography: 'Angiography' },
-  doubt: { 'description-silent': 'the description says nothing', 'physics-silent': 'the physics say nothing', 'missing-modality': 'no modality' },
+  doubt: { 'filename-only': 'only the file name says so', 'no-evidence': 'nothing says so', 'text-differs': 'description and physics differ', 'agent-stated': 'a contrast agent is named, the description says plain', 'description-silent': 'the description says nothing', 'physics-silent': 'the physics say nothing', 'missing-modality': 'no modality' },
   reportKind: { imaging: 'Imaging report', pathology: 'Pathology report' },
   value: { review: 'In review', none: 'No label', cannot_tell: 'Cannot tell' },
   images: {
@@ -189,6 +190,7 @@ export default {
     skippedOnly: { title: 'Only skipped questions are left', text: 'You skipped {n} of them. They stay open for you and others.' },
   },
   reviewReason: {
+    'claimed-by-several': 'several studies fit the same report', 'slide-folder-format': 'the slide spreads over a folder',
     treated: 'it is about the state after treatment', nondiagnostic: 'the specimen is not diagnostic', category: 'the category leaves it open', 'pathology-uncertain': 'pathology is uncertain', 'imaging-uncertain': 'imaging is uncertain', 'pathology-hedged': 'pathology is hedged', 'imaging-hedged': 'imaging is hedged', unsure: 'the rules are unsure', 'organ-differs': 'the organ differs', 'pixel-data-unusual': 'the pixel data is unusual',
     conflict: 'the reports contradict each other', hedged: 'the wording is hedged', 'no-evidence': 'no evidence was found', 'low-confidence': 'the confidence is low', 'no-report': 'there is no report', 'no-conclusion': 'there is no conclusion', 'other-organ': 'the text is about another organ', 'imaging-contradicts': 'imaging contradicts pathology', 'pathology-contradicts': 'pathology contradicts imaging',
     'provided-contradicts': 'the provided label contradicts the reports', 'mass-unexplained': 'a mass is described but not explained', 'tissue-advised': 'a tissue diagnosis is advised', 'negated-far': 'the negation stands far away', 'category-contradicted': 'the category contradicts the text', 'link-unsure': 'the link of the report is unsure', 'contradicts-decision': 'new evidence contradicts a decision',
@@ -228,6 +230,7 @@ export default {
   },
   audit: { at: 'When', actor: 'Who', verb: 'What', subject: 'Of what', none: 'No event matches.' },
   verb: {
+    'unreleased-file-read': 'unreleased file read by',
     login: 'signed in:', logout: 'signed out:', 'add-member': 'member added by', change: 'changed by', 'change-account': 'account changed by', 'change-password': 'password changed by', 'change-profile': 'profile changed by', 'create-account': 'account made by', 'issue-token': 'token made by', 'revoke-token': 'token revoked by', 'reset-password': 'password reset by', acknowledge: 'alert seen by', 'remove-member': 'member removed by', 'remove-grant': 'grant removed by', revoke: 'grant removed by', 'import-paused': 'import paused by', 'import-resumed': 'import resumed by', 'import-withdrawn': 'import withdrawn by',
     view: 'viewed by', create: 'made by', update: 'changed by', edit: 'changed by', delete: 'deleted by', restore: 'restored by', download: 'downloaded by', freeze: 'frozen by', decide: 'decided by', decided: 'decided by', decision: 'decided by', undo: 'taken back by', 'decision-undone': 'taken back by', 'label-reopened': 'reopened by', 'import-started': 'import started by', 'import-finished': 'import finished by',
     'import-cancelled': 'import cancelled by', 'identity-shown': 'identity looked at by', 'view-held': 'held image looked at by', 'unreleased-pixels-shown': 'unreleased pixels looked at by', 'sign-in': 'signed in:', 'sign-out': 'signed out:', grant: 'granted by', note: 'noted by',

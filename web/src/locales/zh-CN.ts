@@ -46,6 +46,7 @@ export default {
   itemKind: { file: '文件', row: '表格行' },
   items: { title: '文件与表格行', what: '内容', kind: '类型', path: '路径', paths: '显示路径', pathsAudited: '路径中可能有姓名，每次查看都会记入审计日志。', reason: '原因', link: '关联', label: '标注', anyOutcome: '全部结果', anyKind: '文件与表格行', anyReason: '全部原因', file: '文件', table: '{kind}（表 {n}）', rowNumber: '第 {n} 行', none: '尚未读取任何内容。', noneHere: '没有符合条件的内容。' },
   reason: {
+    'path-outside': '路径越界', 'age-unreadable': '年龄无法识别', 'out-of-range': '数值超出范围', 'volume-data-missing': '缺少对应的数据文件', 'slide-folder': '切片文件夹的一部分', 'slide-folder-format': '切片分散在文件夹中',
     'zero-bytes': '空文件', 'constant-pixels': '像素全部相同', 'system-file': '操作系统文件', dicomdir: 'DICOMDIR（光盘索引）', archive: '压缩包', 'archive-unpacked': '压缩包（已解开）', 'archive-unreadable': '压缩包无法解开', 'archive-too-large': '压缩包过大', 'archive-path-outside': '压缩包内路径越界', unreadable: '无法读取', 'unreadable-file': '无法读取', 'unreadable-dicom': 'DICOM 无法读取', 'unreadable-picture': '图片无法读取', 'unreadable-tiff': 'TIFF 无法读取',
     'unreadable-volume': '体数据无法读取', 'unsupported-format': '不支持的格式', 'truncated-pixel-data': '像素数据不完整', 'no-rows-columns': '缺少图像尺寸', 'no-pixel-data-no-uids': '既无像素也无标识', 'not-a-file': '不是普通文件', 'link-outside-source': '链接指向来源之外', 'link-to-folder': '指向文件夹的链接', 'source-gone': '处理时文件已不存在', 'too-large-to-decode': '过大，无法解码', 'crashed-worker': '三次导致读取进程崩溃', 'not-processed': '未处理',
     'missing-identifiers': '缺少标识', 'animated-picture': '多帧图片', 'untiled-tiff': '未分块的 TIFF', 'not-cleanable': '无法自动清洗', 'slide-not-cleanable': '切片无法自动清洗', 'slide-format-not-cleanable': '切片格式无法自动清洗', 'pixel-stream-not-cleanable': '像素数据无法自动清洗', 'deidentification-failed': '去标识未成功', 'leak-suspected': '可能仍含身份信息', 'pixels-refused': '审核拒绝该图像', 'refused-in-review': '审核拒绝', 'released-in-review': '审核放行',
@@ -90,7 +91,7 @@ export default {
   resourceState: { held: '暂扣', visible: '已放行' },
   modality: { SM: '病理切片', XC: '照片', OT: '其他' },
   phase: { plain: '平扫', enhanced: '增强', angiography: '造影' },
-  doubt: { 'description-silent': '描述未说明', 'physics-silent': '成像参数未说明', 'missing-modality': '缺少模态' },
+  doubt: { 'filename-only': '仅由文件名得知', 'no-evidence': '没有依据', 'text-differs': '描述与成像参数不一致', 'agent-stated': '注明了对比剂，描述却为平扫', 'description-silent': '描述未说明', 'physics-silent': '成像参数未说明', 'missing-modality': '缺少模态' },
   reportKind: { imaging: '影像报告', pathology: '病理报告' },
   value: { review: '审核中', none: '无标注', cannot_tell: '无法判断' },
   images: { open: '打开 {name}', held: '待查看', frames: '{n} 幅', pixels: '{w} × {h} 像素', stage: '{name}：用滚轮或方向键翻看', frameOf: '第 {n} / {all} 幅', frame: '图像', window: '窗宽窗位', failed: '此图像无法显示。', doubt: '序列或期相存疑：{why}', zoom: '缩放', zoomIn: '放大', zoomOut: '缩小', whole: '全图', description: '描述', format: '格式', modality: '模态', sequence: '序列', phase: '期相', matrix: '矩阵', thickness: '层厚', spacing: '像素间距', mpp: '每像素', objective: '物镜', device: '设备', size: '大小' },
@@ -104,6 +105,7 @@ export default {
     done: { title: '没有待定问题', text: '全部问题都已判定。下一次导入可能带来新的问题。' }, skippedOnly: { title: '只剩下跳过的问题', text: '您跳过了 {n} 个问题，它们仍然待定。' },
   },
   reviewReason: {
+    'claimed-by-several': '多个检查与同一报告吻合', 'slide-folder-format': '切片分散在文件夹中',
     treated: '描述的是治疗后状态', nondiagnostic: '标本无法诊断', category: '分类未能定性', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'pathology-hedged': '病理措辞不确定', 'imaging-hedged': '影像措辞不确定', unsure: '规则拿不准', 'organ-differs': '器官不一致', 'pixel-data-unusual': '像素数据异常',
     conflict: '报告相互矛盾', hedged: '措辞不确定', 'no-evidence': '未找到依据', 'low-confidence': '把握不足', 'no-report': '没有报告', 'no-conclusion': '没有结论', 'other-organ': '文字涉及其他器官', 'imaging-contradicts': '影像与病理结论相反', 'pathology-contradicts': '病理与影像结论相反', 'provided-contradicts': '提供的标注与报告相反', 'mass-unexplained': '描述了占位但未作解释', 'tissue-advised': '建议取组织学诊断', 'negated-far': '否定词距离较远', 'category-contradicted': '分类与文字矛盾', 'link-unsure': '报告的关联不确定', 'contradicts-decision': '新依据与已有判定相反',
     'label-reopened': '审核人员要求重新审核', reopened: '审核人员要求重新审核', uncertain: '措辞不确定', 'candidates-close': '两份报告吻合程度相近', 'weak-evidence': '吻合的信息太少', 'number-agrees-person-differs': '号码一致但人不一致', 'number-agrees-organ-differs': '号码一致但器官不一致', 'report-rival': '另一检查也与此报告吻合', 'body-part-and-reports-name-no-disease': '部位和报告都未指明病种', 'missing-identifiers': '缺少标识', 'burned-in': '图像内有文字', 'burned-in-annotation': '文件头说明图像内有文字', 'burned-in-text-suspect': '图像内可能有文字',
@@ -129,6 +131,7 @@ export default {
   projects: { new: '新建项目', code: '代码', title: '名称', members: '成员', diseases: '病种', datasets: '数据集', text: '成员可以看到这里列出的病种和数据集。更改立即保存。', empty: { title: '还没有项目', text: '研究人员和只读用户默认看不到任何数据。通过项目向成员授权病种和数据集。' } },
   audit: { at: '时间', actor: '人员', verb: '操作', subject: '对象', none: '没有符合条件的记录。' },
   verb: {
+    'unreleased-file-read': '读取未放行文件',
     login: '登录', logout: '退出', 'add-member': '添加成员', change: '修改', 'change-account': '修改账号', 'change-password': '修改密码', 'change-profile': '修改个人信息', 'create-account': '创建账号', 'issue-token': '创建令牌', 'revoke-token': '吊销令牌', 'reset-password': '重置密码', acknowledge: '确认告警', 'remove-member': '移除成员', 'remove-grant': '取消授权', revoke: '取消授权', 'import-paused': '暂停导入', 'import-resumed': '继续导入', 'import-withdrawn': '撤回导入',
     view: '查看', create: '创建', update: '修改', edit: '修改', delete: '删除', restore: '恢复', download: '下载', freeze: '冻结', decide: '判定', decided: '判定', decision: '判定', undo: '撤销', 'decision-undone': '撤销判定', 'label-reopened': '重新审核', 'import-started': '开始导入', 'import-finished': '完成导入', 'import-cancelled': '取消导入', 'identity-shown': '查看身份信息', 'view-held': '查看暂扣图像', 'unreleased-pixels-shown': '查看未放行图像', 'sign-in': '登录', 'sign-out': '退出', grant: '授权', note: '备注',
   },
