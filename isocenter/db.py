@@ -166,8 +166,8 @@ async def upsert_ignore(session: AsyncSession, table: Any, rows: Sequence[dict[s
         await session.execute(statement.on_duplicate_key_update({first.name: first}), list(rows))
 
 
-def for_update(statement: Any, session: AsyncSession, *, skip_locked: bool = False) -> Any:
-    """Lock the selected rows until commit; SQLite's single writer makes it a no-op there."""
+def for_update(statement: Any, session: AsyncSession, *, skip_locked: bool = False, share: bool = False) -> Any:
+    """Lock the selected rows until commit (``share``: against writers only); SQLite's single writer makes it a no-op there."""
     if session.get_bind().dialect.name == "sqlite":
         return statement
-    return statement.with_for_update(skip_locked=skip_locked)
+    return statement.with_for_update(read=share, skip_locked=skip_locked)

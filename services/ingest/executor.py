@@ -136,12 +136,12 @@ class WorkPool:
 
 
 def _kill(executor: Executor) -> None:
-    """End the processes of a pool at once, hung ones too."""
+    """End the processes of a pool at once, hung ones too; leave a Dask cluster."""
+    client = getattr(executor, "_client", None)
+    if client is not None:
+        client.close(timeout=2)
+        return
     processes = list((getattr(executor, "_processes", None) or {}).values())
     for process in processes:
         process.kill()
-    try:
-        executor.shutdown(wait=False, cancel_futures=True)
-    except Exception as error:  # Dask's executor refuses cancel_futures
-        log.debug("shutdown without cancelling kind=%s", type(error).__name__)
-        executor.shutdown(wait=False)
+    executor.shutdown(wait=False, cancel_futures=True)

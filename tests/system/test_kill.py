@@ -55,10 +55,10 @@ def catalog_of(platform: Platform) -> str:
     return platform.environment.get("ISOCENTER_CATALOG_URL") or f"sqlite+aiosqlite:///{platform.data / 'catalog.db'}"
 
 
-def run_calmly(platform: Platform) -> dict[str, Any]:
+def run_calmly(platform: Platform, hospital: str = "NORTH") -> dict[str, Any]:
     platform.start()
     api = platform.client()
-    view: dict[str, Any] = api.wait_import(api.post("/imports", order_of(platform, "NORTH"), status=201)["key"])
+    view: dict[str, Any] = api.wait_import(api.post("/imports", order_of(platform, hospital), status=201)["key"])
     platform.stop()
     return view
 

@@ -103,7 +103,9 @@ async def hold(session: AsyncSession, batch_id: int, token: str) -> None:
     import_id = await session.scalar(for_update(statement, session))
     if import_id is None:
         raise LeaseLost("The lease of this batch has gone to another coordinator.")
-    if await session.scalar(select(Import.state).where(Import.id == import_id)) in ("cancelled", "withdrawn"):
+    # Locked for sharing, so that a cancellation waits for this commit and then sees all that it wrote.
+    state = select(Import.state).where(Import.id == import_id)
+    if await session.scalar(for_update(state, session, share=True)) in ("cancelled", "withdrawn"):
         raise LeaseLost("The import was cancelled while this batch was worked on.")
 
 
