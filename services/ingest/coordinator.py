@@ -173,6 +173,9 @@ class Coordinator:
         if not full and (transient or attempt < imports.ATTEMPTS):
             return
         async with self.resources.db.write() as session:
+            if stage == imports.AGAIN and not full:
+                await imports.give_up(session, context.batch_id, list(context.payload.get("items", ())))
+                return
             row = await session.scalar(for_update(select(Import).where(Import.id == context.import_id), session))
             if row is None or row.state != "running":
                 return

@@ -10,7 +10,7 @@ from ingest_service import Ingest
 from sqlalchemy import select
 
 from isocenter.auth import Principal, Role
-from isocenter.models import AuditEvent, Case, CaseLabel, FilledValue, Instance, Patient, Report, ReportText, Series, Study
+from isocenter.models import AuditEvent, Case, CaseLabel, FilledValue, Instance, Patient, Report, ReportText, Resource, Series, Study
 
 MALIGNANT = "肝右叶肝细胞癌。"
 BENIGN = "肝右叶囊肿。"
@@ -276,3 +276,47 @@ async def test_age_when_a_study_lacks_it_then_it_is_filled_from_the_patients_oth
         values = {(row.name, row.value): row.source for row in await session.scalars(select(FilledValue))}
         source = (await session.scalars(select(Study.uid).where(Study.age_years.is_not(None)))).one()
     assert values == {("sex", "M"): f"study:{source}"[:64], ("age_years", "56"): f"study:{source}"[:64]}
+
+
+async def test_resources_when_imported_again_then_duplicates_and_nobody_is_asked_twice(ingest_here: Ingest) -> None:
+    (ingest_here.root / "images").mkdir()
+    (ingest_here.root / "images" / "note.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n")
+    first = await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    assert first["counts"]["files"]["other_resource"] == 1
+    second = await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    assert second["counts"]["files"]["duplicate"] == 1
+    page = await ingest_here.call("GET", "/reviews", params={"kind": "resource"})
+    assert len(page["items"]) == 1
+    review = page["items"][0]
+    shown = await ingest_here.call("GET", f"/reviews/{review['key']}/file")
+    assert shown.content.startswith(b"%PDF")
+    assert shown.headers["cache-control"] == "no-store"
+    await ingest_here.call("POST", f"/reviews/{review['key']}/decision", {"value": "accept", "revision": review["revision"]})
+    async with ingest_here.resources.db.read() as session:
+        resource = (await session.scalars(select(Resource))).one()
+    assert resource.state == "visible"
+    assert ingest_here.resources.store.get_bytes(resource.object_key).startswith(b"%PDF")
+
+
+async def test_withdraw_when_questions_are_open_then_nobody_is_asked_any_more(ingest_here: Ingest) -> None:
+    slices(ingest_here, "1.2.3")
+    table = write_table(ingest_here.root / "tables" / "r.csv", [imaging_row(impression="肝右叶结节，肝癌不除外。")])
+    view = await ingest_here.run(ingest_here.root / "images", {"path": str(table)})
+    assert (await ingest_here.call("GET", "/reviews/counts"))["open"] == 1
+    await ingest_here.call("POST", f"/imports/{view['key']}/withdraw")
+    assert (await ingest_here.call("GET", "/reviews/counts"))["open"] == 0
+    await ingest_here.call("POST", "/reviews/next", {}, status=204)
+
+
+async def test_follow_up_when_its_file_is_gone_then_it_ends_with_a_reason_and_no_endless_work(ingest_here: Ingest) -> None:
+    path = write_ct(ingest_here.root / "images" / "a.dcm", uid="1.2.3")
+    ds = pydicom.dcmread(path)
+    del ds.StudyInstanceUID, ds.SeriesInstanceUID
+    ds.save_as(path)
+    view = await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    path.unlink()
+    review = (await ingest_here.call("GET", "/reviews", params={"kind": "identifiers"}))["items"][0]
+    await ingest_here.call("POST", f"/reviews/{review['key']}/decision", {"value": "accept", "revision": review["revision"]})
+    await ingest_here.settled()
+    (item,) = await ingest_here.items(view["key"])
+    assert (item["outcome"], item["reason"]) == ("refused", "source-gone")

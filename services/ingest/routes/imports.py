@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -146,6 +147,7 @@ async def events(request: Request, opened: Opened, _who: Importer, key: str) -> 
         last = ""
         quiet = 0.0
         while not await request.is_disconnected():
+            started = time.monotonic()
             try:
                 current = await _view(opened, key)
             except IsocenterError:
@@ -161,7 +163,8 @@ async def events(request: Request, opened: Opened, _who: Importer, key: str) -> 
                 yield ": still here\n\n"
             if current.state in imports.FINAL:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            # Counting the items of a very large import takes its time: then look less often.
+            await asyncio.sleep(max(POLL_SECONDS, 5 * (time.monotonic() - started)))
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 

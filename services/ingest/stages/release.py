@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import upsert_ignore
-from isocenter.models import CaseStudy, ImportItem, Link, Patient, PatientIdentity, Resource, Series, Study, now
+from isocenter.models import CaseStudy, Import, ImportItem, Link, Patient, PatientIdentity, Resource, Series, Study, now
 from isocenter.objects import sha256_of
 from services.ingest.deidentify.policy import DeidPolicy, load_policy
 from services.ingest.identity import ItemCapsule, ReportCapsule, StudyCapsule, subject
@@ -217,6 +217,19 @@ def _keep(context: Context, capsule: ItemCapsule) -> tuple[str, int] | None:
         return None
 
 
+async def _known_resource(session: AsyncSession, context: Context, sha256: str) -> Resource | None:
+    """The same file of this hospital from an earlier import."""
+    statement = (
+        select(Resource)
+        .join(Import, Import.id == Resource.import_id)
+        .where(Resource.sha256 == sha256, Import.hospital_id == context.hospital_id, Resource.import_id != context.import_id)
+        .order_by(Resource.id)
+        .limit(1)
+    )
+    found: Resource | None = await session.scalar(statement)
+    return found
+
+
 async def _write_resources(
     session: AsyncSession, context: Context, items: Sequence[ImportItem], sealed: dict[int, ItemCapsule], kept: dict[int, tuple[str, int] | None]
 ) -> list[str]:
@@ -231,6 +244,13 @@ async def _write_resources(
             updates.append({"id": item.id, "outcome": Outcome.REFUSED.value, "reason": "source-gone", "detail": "The file is gone.", "resource_id": None})
             continue
         sha256, size = copy
+        known = await _known_resource(session, context, sha256)
+        if known is not None:
+            detail = "This file was deleted from the catalog before." if known.deleted_at else "This file is in the catalog already."
+            reason = "deleted-before" if known.deleted_at else "known-resource"
+            updates.append({"id": item.id, "outcome": Outcome.DUPLICATE.value, "reason": reason, "detail": detail, "resource_id": known.id})
+            settled.extend(staged_key(capsule.source))
+            continue
         study_id = case_id = None
         if capsule.resource.study_uid:
             study_id = await session.scalar(select(Study.id).where(Study.uid == context.key.uid(capsule.resource.study_uid)))

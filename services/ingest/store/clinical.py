@@ -20,6 +20,7 @@ from isocenter.models import (
     Instance,
     Patient,
     PatientIdentity,
+    Review,
     Series,
     Slide,
     Stack,
@@ -292,5 +293,7 @@ async def withdraw_import(session: AsyncSession, import_id: int) -> list[int]:
     for start in range(0, len(cases), 500):
         chunk = sorted(cases)[start : start + 500]
         await session.execute(update(Case).where(Case.id.in_(chunk), Case.id.not_in(left), Case.deleted_at.is_(None)).values(deleted_at=moment))
+    open_here = (Review.import_id == import_id) & (Review.state == "open")
+    await session.execute(update(Review).where(open_here).values(state="closed", revision=Review.revision + 1))
     await note_changes(session, cases)
     return sorted(cases)

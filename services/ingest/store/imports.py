@@ -127,6 +127,13 @@ async def give_back(session: AsyncSession, batch_id: int, token: str, *, wait_se
     return batch.attempt
 
 
+async def give_up(session: AsyncSession, batch_id: int, item_ids: Sequence[int]) -> None:
+    """Close follow-up work that failed three times; its files say so and can be taken up again in review."""
+    await session.execute(update(ImportBatch).where(ImportBatch.id == batch_id).values(state="failed", lease_token=None, lease_until=None))
+    values = {"outcome": Outcome.REVIEW.value, "reason": "follow-up-failed", "detail": "Processing this file again failed three times; see the log."}
+    await session.execute(update(ImportItem).where(ImportItem.id.in_(item_ids), ImportItem.outcome.is_(None)).values(**values))
+
+
 async def open_batches(session: AsyncSession, import_id: int, stage: str) -> int:
     return (
         await session.scalar(

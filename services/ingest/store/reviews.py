@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import for_update, upsert_ignore
 from isocenter.errors import NotFound
-from isocenter.models import Disease, Review, now
+from isocenter.models import Case, Disease, Review, now
 
 LEASE = timedelta(minutes=10)
 KINDS = ("link", "label", "disease", "identifiers", "pixels", "resource", "leak")
@@ -72,9 +72,16 @@ async def get(session: AsyncSession, key: str, *, lock: bool = False) -> Review:
     return row
 
 
+def _case_is_there() -> ColumnElement[bool]:
+    """Nobody is asked about a case that was deleted; restored, its questions are there again."""
+    return or_(Review.case_id.is_(None), Review.case_id.in_(select(Case.id).where(Case.deleted_at.is_(None))))
+
+
 def queue(*, kind: str | None, disease: str | None, import_id: int | None, state: str) -> Select[Review]:
     """Reviews in the order they are asked: most pressing first."""
     statement = select(Review).where(Review.state == state)
+    if state == "open":
+        statement = statement.where(_case_is_there())
     if kind:
         statement = statement.where(Review.kind == kind)
     if disease:
@@ -97,8 +104,8 @@ async def lease_next(session: AsyncSession, account: str, *, kind: str | None, d
 
 async def counts(session: AsyncSession) -> tuple[dict[str, int], dict[str, int]]:
     """Open questions by kind and by disease code."""
-    kinds = await session.execute(select(Review.kind, func.count()).where(Review.state == "open").group_by(Review.kind))
+    kinds = await session.execute(select(Review.kind, func.count()).where(Review.state == "open", _case_is_there()).group_by(Review.kind))
     diseases = await session.execute(
-        select(Disease.code, func.count()).join(Review, Review.disease_id == Disease.id).where(Review.state == "open").group_by(Disease.code)
+        select(Disease.code, func.count()).join(Review, Review.disease_id == Disease.id).where(Review.state == "open", _case_is_there()).group_by(Disease.code)
     )
     return dict(kinds.all()), dict(diseases.all())
