@@ -198,6 +198,7 @@ async def _item(session: AsyncSession, _resources: Resources, _who: Principal, r
     if value == "refuse":
         item.outcome, item.reason = Outcome.REFUSED.value, "refused-in-review"
         item.detail = "A reviewer refused this file."
+        await imports.add_batches(session, review.import_id, imports.AGAIN, [({}, 1)])  # its staged copy goes
         return None
     override = {"accepted": True, "pixels_seen": review.kind == "pixels"} if value == "accept" else {"retry": True}
     await reopen_items(session, [item.id], override)

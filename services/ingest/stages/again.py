@@ -34,6 +34,7 @@ async def run(context: Context) -> None:
         row = await session.get(Import, context.import_id)
         if row is not None:
             row.revision += 1
+    await finish.remove_settled(context)
 
 
 async def _items(context: Context, items: Sequence[int]) -> None:

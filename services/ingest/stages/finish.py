@@ -47,9 +47,27 @@ async def run(context: Context) -> None:
         cases = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.study_id.in_(studies))))
         await note_changes(session, cases)
         capsule = await capsules.get(session, context.key, "import", context.import_id, ImportCapsule)
+    await remove_settled(context)
     if capsule is not None and capsule.source.startswith("upload:"):
         # Every file has its own staged or released copy by now.
         await asyncio.to_thread(shutil.rmtree, upload_of(context, capsule.source), True)
+
+
+async def remove_settled(context: Context) -> None:
+    """Delete the staged copies of files that wait for nobody any more; harmless when repeated after a crash."""
+    async with context.resources.db.read() as session:
+        waiting = select(ImportItem.ordinal).where(
+            ImportItem.import_id == context.import_id, or_(ImportItem.outcome.is_(None), ImportItem.outcome == Outcome.REVIEW.value)
+        )
+        kept = {f"{context.import_key}/{ordinal}" for ordinal in await session.scalars(waiting)}
+    staging = context.resources.staging
+
+    def remove() -> None:
+        for key, _ in list(staging.list(f"{context.import_key}/")):
+            if key not in kept:
+                staging.delete(key)
+
+    await asyncio.to_thread(remove)
 
 
 def upload_of(context: Context, source: str) -> Path:
