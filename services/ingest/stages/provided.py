@@ -41,7 +41,7 @@ async def write_provided(session: AsyncSession, context: Context, rows: Sequence
             if not value:
                 continue
             matched.add(row.id)
-            mark = fingerprint("provided", key, scheme[0], value, context.import_key)
+            mark = fingerprint("provided", key, scheme[2], value)
             labels[mark] = {
                 "fingerprint": mark,
                 "case_id": case,
@@ -60,15 +60,15 @@ async def write_provided(session: AsyncSession, context: Context, rows: Sequence
     await _tell_items(session, context, rows, matched)
 
 
-async def _schemes(session: AsyncSession, context: Context, codes: Mapping[str, int]) -> dict[int, tuple[int, frozenset[str]]]:
-    """disease -> (scheme id, class codes) of the scheme this import labels by."""
+async def _schemes(session: AsyncSession, context: Context, codes: Mapping[str, int]) -> dict[int, tuple[int, frozenset[str], str]]:
+    """disease -> (scheme id, class codes, scheme code) of the scheme this import labels by."""
     chosen = {codes[code]: scheme for code, scheme in (context.options.get("schemes") or {}).items() if code in codes}
-    found: dict[int, tuple[int, frozenset[str]]] = {}
+    found: dict[int, tuple[int, frozenset[str], str]] = {}
     for scheme in await policies.schemes(session, sorted(codes.values())):
         if scheme.disease_id in found or scheme.code != chosen.get(scheme.disease_id, scheme.code):
             continue
         classes = frozenset(await session.scalars(select(LabelClass.code).where(LabelClass.scheme_id == scheme.id)))
-        found[scheme.disease_id] = (scheme.id, classes)
+        found[scheme.disease_id] = (scheme.id, classes, scheme.code)
     return found
 
 
