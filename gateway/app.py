@@ -94,12 +94,12 @@ def create_app(
     own = create_service("gateway", resources, [sessions.router, profile.router, accounts.router])
     own.state.authenticator = Authenticator(resources)
     own.state.passwords = passwords or Passwords()
-    _add_documents(own, apps)
+    _add_documents(own, apps, settings.metrics_networks)
     _replace_readiness(own, apps)
     return Gateway(own, apps, resources)
 
 
-def _add_documents(own: FastAPI, apps: Mapping[str, ASGIApp]) -> None:
+def _add_documents(own: FastAPI, apps: Mapping[str, ASGIApp], networks: str) -> None:
     own.router.routes[:] = [route for route in own.router.routes if getattr(route, "path", "") not in ("/openapi.json", "/metrics")]
     described: dict[str, ASGIApp] = {**apps, "gateway": _own_document(own)}
     merged = MergedDocument(described)
@@ -109,11 +109,11 @@ def _add_documents(own: FastAPI, apps: Mapping[str, ASGIApp]) -> None:
         return Response(await merged.body(), media_type="application/json", headers={"Cache-Control": "no-cache"})
 
     async def own_metrics(request: Request) -> Response:
-        require_loopback(request)
+        require_near(request, networks)
         return Response(own.state.metrics.render(), media_type=CONTENT_TYPE)
 
     async def service_metrics(service: str, request: Request) -> Response:
-        require_loopback(request)
+        require_near(request, networks)
         if service == "gateway":
             return Response(own.state.metrics.render(), media_type=CONTENT_TYPE)
         if service not in apps:
@@ -151,12 +151,12 @@ def _replace_readiness(own: FastAPI, apps: Mapping[str, ASGIApp]) -> None:
     own.add_api_route("/readyz", readyz, methods=["GET"], include_in_schema=False)
 
 
-def require_loopback(request: Request) -> None:
-    """NotFound for a peer on another machine: metrics are not public (a proxy in front names the real peer)."""
+def require_near(request: Request, networks: str) -> None:
+    """NotFound for a peer that is neither this machine nor in ``networks``: metrics are not public (a proxy in front names the real peer)."""
     host = request.client.host if request.client else ""
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return
+        address = ipaddress.ip_address(host)
     except ValueError:
-        pass
-    raise NotFound("There is nothing at this address.")
+        raise NotFound("There is nothing at this address.") from None
+    if not address.is_loopback and not any(address in ipaddress.ip_network(part.strip()) for part in networks.split(",") if part.strip()):
+        raise NotFound("There is nothing at this address.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SERVICES = ("ingest", "catalog", "stats", "viewer")
@@ -43,6 +44,10 @@ class Settings(BaseSettings):
     upload_limit_bytes: int = Field(64 << 30, ge=1, description="Largest upload of one import.")
     unpack_limit_bytes: int = Field(256 << 30, ge=1, description="Largest sum of unpacked bytes of one archive (zip bomb).")
     identity_days: int = Field(3650, ge=1, description="How long capsules with real names and numbers are kept (linking next month's reports needs them).")
+    alert_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="What Alertmanager sends as bearer token, 16 characters or more; empty = only operators' accounts may post alerts."
+    )
+    metrics_networks: str = Field("", description="Networks (CIDR, comma separated) that may read the gateway's /metrics besides this machine; empty = none.")
     log_level: str = Field("INFO", description="Level of the JSON log lines.")
 
     @model_validator(mode="after")
@@ -50,6 +55,19 @@ class Settings(BaseSettings):
         if self.store_url and self.store_url == self.staging_url:
             raise ValueError("ISOCENTER_STAGING_URL must not be ISOCENTER_STORE_URL: unreleased bytes live apart")
         return self
+
+    @model_validator(mode="after")
+    def _webhook_secret_long(self) -> Self:
+        if 0 < len(self.alert_webhook_secret.get_secret_value()) < 16:
+            raise ValueError("ISOCENTER_ALERT_WEBHOOK_SECRET must have 16 characters or more")
+        return self
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for part in filter(None, text.split(",")):
+            ipaddress.ip_network(part.strip())
+        return text
 
     @property
     def resolved_catalog_url(self) -> str:

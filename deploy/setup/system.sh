@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the machine itself must have. usage: system.sh demo|test|ci|monitor
 #   demo     Python >= 3.11 with venv, nothing else
-#   test     demo + MariaDB, Chromium with a Chinese font, Swift (the S3 store of the tests), nginx
+#   test     demo + MariaDB, Chromium with a Chinese font, Swift (the S3 store of the tests), nginx, Prometheus, Alertmanager
 #   ci       test + make, git: all that .ci/run needs on a bare Debian 12
 #   monitor  Prometheus, Alertmanager, node exporter
 # As root on Debian it installs what is missing, without starting any daemon; otherwise it says what is missing and goes on.
@@ -10,6 +10,7 @@ set -euo pipefail
 profile=${1:-demo}
 demo=(python3 python3-venv)
 test=("${demo[@]}" mariadb-server swift-proxy swift-account swift-container swift-object memcached nginx-light
+  prometheus prometheus-alertmanager
   chromium fontconfig fonts-noto-cjk libatomic1) # libatomic1: Playwright's driver is a Node that needs it
 ci=("${test[@]}" make git ca-certificates)
 monitor=(prometheus prometheus-alertmanager prometheus-node-exporter)

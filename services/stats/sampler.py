@@ -15,9 +15,12 @@ from isocenter.errors import IsocenterError
 from isocenter.models import Alert, now
 from isocenter.resources import Resources
 from isocenter.settings import SERVICES, Settings
-from services.stats import store
 from services.stats.alerts import Firing, firing, parts_not_ready
+from services.stats.bell import Bell
 from services.stats.servers import HostMeter, Values
+from services.stats.store import alerts, hosts
+from services.stats.store import work as counted
+from services.stats.work import Stillness, WorkGauges, firing_of_work
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +29,21 @@ KEPT = timedelta(days=1)
 TRIM_EVERY = 120  # ticks: ten minutes
 MEMORY = timedelta(seconds=90)  # longer than any rule looks back
 READY_SECONDS = 3.0
+WORK_EVERY = 3  # ticks: the catalog is counted every 15 s
+ALERTS_KEPT = timedelta(days=400)
 
 
 class Sampler:
     """Samples of this host and alerts about it and about the parts this service can ask."""
 
-    def __init__(self, settings: Settings, resources: Resources, *, host: str = "") -> None:
+    def __init__(self, settings: Settings, resources: Resources, *, host: str = "", bell: Bell | None = None, gauges: WorkGauges | None = None) -> None:
         self.resources = resources
+        self._bell = bell or Bell()
+        self._gauges = gauges
+        self._stillness = Stillness()
+        self._work: list[Firing] = []
+        # With Prometheus in front its rules warn about imports and leaks; here they would be told twice.
+        self._alone = not settings.alert_webhook_secret.get_secret_value()
         self.host = (host or socket.gethostname())[:40]
         self._meter = HostMeter(settings.data.absolute())
         self._urls = {name: url for name in SERVICES if (url := settings.upstream_url(name))}
@@ -44,6 +55,8 @@ class Sampler:
         async with httpx.AsyncClient(timeout=READY_SECONDS, trust_env=False) as client:
             while True:
                 try:
+                    if self._ticks % WORK_EVERY == 0:
+                        await self.count(now())
                     await self.tick(now(), await anyio.to_thread.run_sync(self._meter.read), await self.ready(client))
                 except (IsocenterError, OSError) as error:
                     log.warning("sample not kept kind=%s", type(error).__name__)
@@ -60,23 +73,36 @@ class Sampler:
             stores = False
         return {"object store": stores, **dict(zip(names, answers, strict=True))}
 
+    async def count(self, at: datetime) -> None:
+        """What the site is doing, into the gauges of /metrics and the next tick's alerts."""
+        async with self.resources.db.read() as session:
+            work = await counted.count(session, at)
+        still = self._stillness.seconds(work.running, at)
+        if self._gauges is not None:
+            self._gauges.show(work, still)
+        self._work = firing_of_work(self.host, work, still) if self._alone else []
+
     async def tick(self, at: datetime, values: Values, ready: dict[str, bool]) -> None:
         """Keep one sample, and bring the alerts to what it says."""
         self._history.append((at, values))
         while self._history and self._history[0][0] < at - MEMORY:
             self._history.popleft()
         async with self.resources.db.write() as session:
-            await store.add_sample(session, self.host, at, values)
-            known = await store.open_alerts(session, f"{self.host}/")
+            await hosts.add_sample(session, self.host, at, values)
+            known = await alerts.open_alerts(session, f"{self.host}/")
             names = frozenset(alert.name for alert in known.values())
-            current = {fired.fingerprint: fired for fired in [*firing(self.host, list(self._history), names), *parts_not_ready(self.host, ready)]}
+            fires = [*firing(self.host, list(self._history), names), *parts_not_ready(self.host, ready), *self._work]
+            current = {fired.fingerprint: fired for fired in fires}
             for fingerprint, alert in known.items():
                 if fingerprint not in current:
                     alert.ended_at = at
             session.add_all([_alert(fired, at) for fingerprint, fired in current.items() if fingerprint not in known])
             if self._ticks % TRIM_EVERY == 0:
-                await store.trim_samples(session, KEPT, at)
+                await hosts.trim_samples(session, KEPT, at)
+                await alerts.trim(session, ALERTS_KEPT, at)
         self._ticks += 1
+        if current.keys() != known.keys():
+            self._bell.ring()
         for fingerprint in current.keys() - known.keys():
             log.warning("alert raised name=%s host=%s", current[fingerprint].name, self.host)
 

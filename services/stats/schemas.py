@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class DiseaseNumbers(BaseModel):
@@ -70,6 +71,8 @@ class Servers(BaseModel):
 
 
 class AlertView(BaseModel):
+    """``silenced_until``: no notice on pages until then. ``resolved_by``: a person ended it, not its source."""
+
     id: int
     name: str
     severity: str
@@ -80,3 +83,47 @@ class AlertView(BaseModel):
     ended_at: datetime | None
     acknowledged_by: str | None
     acknowledged_at: datetime | None
+    silenced_until: datetime | None = None
+    resolved_by: str | None = None
+
+
+class NewSilence(BaseModel):
+    """``matcher``: name, severity, host, service, instance ... -> the exact value; all must fit."""
+
+    matcher: dict[str, str] = Field(min_length=1, max_length=8)
+    minutes: int = Field(ge=1, le=60 * 24 * 30)
+    comment: str = Field("", max_length=500)
+
+
+class SilenceView(BaseModel):
+    id: int
+    matcher: dict[str, str]
+    until: datetime
+    created_by: str
+    comment: str
+
+
+class ToldAlert(BaseModel):
+    """One alert of Alertmanager's webhook."""
+
+    model_config = ConfigDict(extra="ignore")
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
+    starts_at: AwareDatetime = Field(alias="startsAt")
+    ends_at: AwareDatetime | None = Field(None, alias="endsAt")
+    fingerprint: str = Field(min_length=1, max_length=40, pattern=r"^[0-9A-Za-z]+$")
+
+
+class AlertmanagerBody(BaseModel):
+    """Alertmanager's webhook, version 4 (its documentation, "webhook_config")."""
+
+    model_config = ConfigDict(extra="ignore")
+    version: Literal["4"]
+    alerts: list[ToldAlert] = Field(min_length=1, max_length=200)
+
+
+class Taken(BaseModel):
+    """How many alerts began or ended by what was told."""
+
+    changed: int

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query
 from isocenter.auth import Permission
 from isocenter.models import Disease, Series
 from isocenter.web import Opened, Statistician
-from services.stats import store
 from services.stats.schemas import DiseaseNumbers, Overview, RecentImport, Statistics
+from services.stats.store import counts
 from services.stats.tally import MEASURES, dimensions_of
 
 router = APIRouter(prefix="/api/v1/statistics", tags=["stats"])
@@ -20,10 +20,10 @@ router = APIRouter(prefix="/api/v1/statistics", tags=["stats"])
 async def overview(opened: Opened, who: Statistician) -> Overview:
     """Every disease this account sees; open reviews for reviewers, recent imports for those who import."""
     async with opened.db.read() as session:
-        diseases = await store.overview(session, who)
-        totals = (await store.counted(session, who, [], []))[0]
-        reviews = await store.open_reviews(session) if who.may(Permission.REVIEW) else 0
-        imports = await store.recent_imports(session) if who.may(Permission.IMPORT) else []
+        diseases = await counts.overview(session, who)
+        totals = (await counts.counted(session, who, [], []))[0]
+        reviews = await counts.open_reviews(session) if who.may(Permission.REVIEW) else 0
+        imports = await counts.recent_imports(session) if who.may(Permission.IMPORT) else []
     recent = [
         RecentImport(key=record.key, hospital=hospital, account=record.account, state=record.state, stage=record.stage, created_at=record.created_at,
                      finished_at=record.finished_at)
@@ -52,11 +52,11 @@ async def statistics(
     if modality:
         where.append(Series.modality.in_(modality.split(",")))
     async with opened.db.read() as session:
-        rows = await store.counted(session, who, dimensions, where, scheme=scheme, limit=store.ROWS_MOST + 1)
-        totals = (await store.counted(session, who, [], where, scheme=scheme))[0]
+        rows = await counts.counted(session, who, dimensions, where, scheme=scheme, limit=counts.ROWS_MOST + 1)
+        totals = (await counts.counted(session, who, [], where, scheme=scheme))[0]
     return Statistics(
         dimensions=[*(dimension.name for dimension in dimensions), *MEASURES],
-        source=[list(row) for row in rows[: store.ROWS_MOST]],
+        source=[list(row) for row in rows[: counts.ROWS_MOST]],
         totals=dict(zip(MEASURES, totals, strict=True)),
-        truncated=len(rows) > store.ROWS_MOST,
+        truncated=len(rows) > counts.ROWS_MOST,
     )

@@ -1,31 +1,26 @@
-"""All SQL of statistics: counts through the grants, host samples, alerts."""
+"""Counts through the grants."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, insert, select, update
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
-from isocenter.errors import NotFound
 from isocenter.grants import diseases_visible_to, series_visible_to, visible_to
 from isocenter.models import (
-    Alert,
     Case,
     CaseLabel,
     CaseStudy,
     Disease,
     Hospital,
-    HostSample,
     Import,
     LabelScheme,
     Patient,
     Review,
     Series,
-    now,
 )
 from services.stats.tally import Dimension, StudyOf
 
@@ -110,57 +105,3 @@ async def open_reviews(session: AsyncSession) -> int:
 async def recent_imports(session: AsyncSession, limit: int = 5) -> list[tuple[Import, str]]:
     query = select(Import, Hospital.code).join(Hospital, Hospital.id == Import.hospital_id).order_by(Import.id.desc()).limit(limit)
     return [(record, hospital) for record, hospital in (await session.execute(query)).all()]
-
-
-# --- servers and alerts -----------------------------------------------------------------------------------------------
-
-
-async def add_sample(session: AsyncSession, host: str, at: datetime, values: dict[str, float]) -> None:
-    await session.execute(insert(HostSample), [{"host": host, "at": at, "values": values}])
-
-
-async def trim_samples(session: AsyncSession, older_than: timedelta, at: datetime) -> None:
-    await session.execute(delete(HostSample).where(HostSample.at < at - older_than))
-
-
-async def hosts(session: AsyncSession) -> list[str]:
-    return list((await session.scalars(select(HostSample.host).distinct().order_by(HostSample.host))).all())
-
-
-async def samples(session: AsyncSession, host: str, since: datetime) -> list[tuple[datetime, dict[str, float]]]:
-    """(time, values) of a host, oldest first."""
-    query = select(HostSample.at, HostSample.values).where(HostSample.host == host, HostSample.at >= since).order_by(HostSample.at)
-    return [(at, values) for at, values in (await session.execute(query)).all()]
-
-
-async def latest(session: AsyncSession, host: str) -> tuple[datetime, dict[str, float]] | None:
-    query = select(HostSample.at, HostSample.values).where(HostSample.host == host).order_by(HostSample.at.desc()).limit(1)
-    row = (await session.execute(query)).first()
-    return (row[0], row[1]) if row else None
-
-
-async def open_alerts(session: AsyncSession, prefix: str) -> dict[str, Alert]:
-    """Open alerts of one host by fingerprint."""
-    rows = (await session.scalars(select(Alert).where(Alert.ended_at.is_(None), Alert.fingerprint.startswith(prefix, autoescape=True)))).all()
-    return {row.fingerprint: row for row in rows}
-
-
-async def alerts(session: AsyncSession, *, only_open: bool, before: int | None, limit: int) -> Sequence[Alert]:
-    """Newest first."""
-    query = select(Alert).order_by(Alert.id.desc()).limit(limit)
-    if only_open:
-        query = query.where(Alert.ended_at.is_(None))
-    if before is not None:
-        query = query.where(Alert.id < before)
-    return (await session.scalars(query)).all()
-
-
-async def acknowledge(session: AsyncSession, alert_id: int, account: str) -> Alert:
-    """Mark an alert as seen; the first person stays named."""
-    alert = await session.get(Alert, alert_id)
-    if alert is None:
-        raise NotFound("There is no such alert.")
-    if alert.acknowledged_at is None:
-        await session.execute(update(Alert).where(Alert.id == alert_id).values(acknowledged_by=account, acknowledged_at=now()))
-        await session.refresh(alert)
-    return alert
