@@ -36,6 +36,7 @@ from isocenter.models import (
 )
 from isocenter.resources import Resources
 from services.ingest.records import Outcome
+from services.ingest.stages import voices
 from services.ingest.stages.again import reopen_items
 from services.ingest.stages.label import fingerprint
 from services.ingest.store import clinical, imports, reviews
@@ -134,6 +135,8 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
         pointer.label_id, pointer.value, pointer.state = label.id, value, "decided"
         pointer.revision += 1
     await _state_items_of_case(session, case.id, "decided")
+    await session.flush()
+    await voices.ask_again(session, scheme)
     return {"case_label": before}
 
 
