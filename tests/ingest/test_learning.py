@@ -6,6 +6,7 @@ from ingest_samples import imaging_row, write_ct, write_table
 from ingest_service import Ingest
 from sqlalchemy import select
 
+from isocenter.auth import Principal, Role
 from isocenter.models import Case, CaseLabel, Label, PolicyVersion
 from services.ingest.voice import DECISIONS_MIN
 
@@ -53,3 +54,35 @@ async def test_decisions_when_enough_then_the_voice_settles_what_is_like_them(in
     assert all(wanted[key] == value for key, value in settled.items())
     assert {row.policy_id for row in labels} == {voice.id}
     assert all(row.evidence[-1]["voice"] == "liver.malignancy@1" for row in labels)
+    await explained(ingest_here, next(iter(settled)), wanted)
+
+
+async def explained(ingest: Ingest, case_key: str, wanted: dict[str, str]) -> None:
+    told = await ingest.call("GET", f"/cases/{case_key}/labels/explain", params={"scheme": "malignancy"})
+    assert (told["value"], told["state"], told["label"]["source"]) == (wanted[case_key], "sure", "model")
+    assert told["label"]["policy"]["version"] == "liver.malignancy@1"
+    assert [voice["source"] for voice in told["voices"]] == ["rule", "model"]
+    assert told["voices"][0]["value"] == "review"
+    assert told["voices"][1]["said"][0]["effect"] == "settles"
+    report = told["reports"][0]
+    assert report["rows"][0]["table"] == "imaging#1"
+    assert report["links"][0]["components"]["fields"]["accession"]["agreement"] == "agree"
+    assert report["links"][0]["policy"]["kind"] == "link"
+    assert report["label"]["policy"]["kind"] == "rules"
+    assert any(item["text"] in item["sentence"] and item["rule"] for item in report["sentences"])
+
+
+async def test_explain_when_a_reviewer_decided_then_the_decision_ends_the_chain(ingest: Ingest) -> None:
+    write_ct(ingest.root / "images" / "a.dcm", uid="1.2.3.1")
+    table = write_table(ingest.root / "tables" / "r.csv", [imaging_row(impression=DOUBTS[0].format(n=9))])
+    await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
+    review = await ingest.call("POST", "/reviews/next", {"kind": "label"})
+    await ingest.call("POST", f"/reviews/{review['key']}/decision", {"value": "1", "revision": review["revision"]})
+    told = await ingest.call("GET", f"/cases/{review['case_key']}/labels/explain")
+    assert (told["value"], told["state"], told["label"]["source"], told["label"]["decided_by"]) == ("1", "decided", "reviewer", "manager")
+    assert [(d["account"], d["value"], d["undone"]) for d in told["decisions"]] == [("manager", "1", False)]
+    sentence = next(item for item in told["reports"][0]["sentences"] if item["meaning"] == "malignant")
+    assert "不除外" in sentence["sentence"]
+    await ingest.call("GET", "/cases/LIV-999999/labels/explain", status=404)
+    ingest.who = Principal(9, "reader", Role.READER)  # in no project: sees no case
+    await ingest.call("GET", f"/cases/{review['case_key']}/labels/explain", status=404)
