@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import for_update, upsert_ignore
@@ -84,11 +84,15 @@ def queue(*, kind: str | None, disease: str | None, import_id: int | None, state
     return statement.order_by(Review.priority, Review.id)
 
 
-async def lease_next(session: AsyncSession, account: str, *, kind: str | None, disease: str | None) -> Review | None:
-    """The next open question nobody else is at, leased to this account for ten minutes."""
+async def lease_next(
+    session: AsyncSession, account: str, *, kind: str | None, disease: str | None, allowed: ColumnElement[bool] | None = None
+) -> Review | None:
+    """The next open question nobody else is at, leased to this account for ten minutes; ``allowed``: which it may answer."""
     moment = now()
     free = or_(Review.lease_account.is_(None), Review.lease_account == account, Review.lease_until < moment)
     statement = queue(kind=kind, disease=disease, import_id=None, state="open").where(free).limit(1)
+    if allowed is not None:
+        statement = statement.where(allowed)
     review: Review | None = await session.scalar(for_update(statement, session, skip_locked=True))
     if review is not None:
         review.lease_account, review.lease_until = account, moment + LEASE
