@@ -1,4 +1,4 @@
-"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|deidentify|version``."""
+"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|deidentify|link|label|evaluate|version``."""
 
 from __future__ import annotations
 
@@ -66,6 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     deidentify.add_argument("source", type=Path)
     deidentify.add_argument("destination", type=Path)
     deidentify.add_argument("--key-file", type=Path, help="key of pseudonyms, made when missing; without it a key is used once and forgotten")
+    tables = argparse.ArgumentParser(add_help=False)
+    tables.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help="report and image tables (CSV, TSV, XLSX, XLS, JSON lines)")
+    tables.add_argument("-o", "--output", type=Path, metavar="FILE", help="where the CSV goes; the screen by default")
+    link = commands.add_parser("link", parents=[tables], help="link the studies of an image table with reports, without a server; CSV")
+    link.add_argument("--all", action="store_true", help="also the links that wait for a person (state review)")
+    label = commands.add_parser("label", parents=[tables], help="label every report row, without a server; CSV")
+    label.add_argument("--disease", default="", help="code of the disease; without it the one each report is about")
+    evaluate = commands.add_parser("evaluate", help="compare labels or links with a gold table")
+    evaluate.add_argument("predictions", type=Path)
+    evaluate.add_argument("gold", type=Path, help="id and label; or study_uid and report_id (or imaging_id, pathology_ids)")
+    evaluate.add_argument("repeats", type=Path, nargs="?", help="for links: a table with id and dup_of; a link to a repeat counts the same")
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -129,6 +140,28 @@ def _deidentify(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _link(parsed: argparse.Namespace) -> int:
+    from gateway.measure import link
+
+    link(parsed.tables, parsed.output, everything=parsed.all)
+    return 0
+
+
+def _label(parsed: argparse.Namespace) -> int:
+    from gateway.measure import label
+
+    label(parsed.tables, parsed.output, parsed.disease)
+    return 0
+
+
+def _evaluate(parsed: argparse.Namespace) -> int:
+    from gateway.measure import evaluate
+
+    for line in evaluate(parsed.predictions, parsed.gold, parsed.repeats):
+        _say(line)
+    return 0
+
+
 def _version(_: argparse.Namespace) -> int:
     _say(f"isocenter {version('isocenter')}")
     return 0
@@ -141,6 +174,9 @@ _COMMANDS = {
     "backup": _backup,
     "restore": _restore,
     "deidentify": _deidentify,
+    "link": _link,
+    "label": _label,
+    "evaluate": _evaluate,
     "version": _version,
 }
 

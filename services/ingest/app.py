@@ -20,7 +20,7 @@ from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.ingest.coordinator import Coordinator
-from services.ingest.routes import imports, reviews, stow, uploads
+from services.ingest.routes import imports, labels, reviews, stow, uploads
 from services.ingest.store import capsules
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
             if resources is None:
                 await opened.close()
 
-    routers = [imports.router, uploads.router, reviews.router, stow.router]
+    routers = [imports.router, uploads.router, reviews.router, stow.router, labels.router]
     app = create_service("ingest", opened, routers, lifespan=lifespan, free_bodies=("/api/v1/uploads", "/dicom-web"), metrics=metrics)
     app.state.coordinator = coordinator
     return app

@@ -35,7 +35,9 @@ from isocenter.models import (
     now,
 )
 from isocenter.resources import Resources
+from services.ingest import second
 from services.ingest.records import Outcome
+from services.ingest.stages import voices
 from services.ingest.stages.again import reopen_items
 from services.ingest.stages.label import fingerprint
 from services.ingest.store import clinical, imports, reviews
@@ -89,6 +91,8 @@ async def _put_back(session: AsyncSession, undo: dict[str, Any]) -> None:
             row.revision += 1
         elif row is not None:
             await session.delete(row)
+    if asked := undo.get("asked"):
+        await session.execute(update(Review).where(Review.key == asked, Review.state == "open").values(state="closed", revision=Review.revision + 1))
     for link in undo.get("links", ()):
         await session.execute(update(Link).where(Link.id == link["id"]).values(state=link["state"], active=link["active"], decided_by=None))
     if links := undo.get("new_links"):
@@ -106,6 +110,8 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
     """A reviewer's label is appended and counts from now on; "cannot tell" counts as a decision that gives no class."""
     case = await session.get(Case, review.case_id)
     assert case is not None
+    if second.is_second(review):
+        return await _second(session, who, review, case, value)
     scheme_code = str(review.proposal["scheme"])
     scheme = await session.scalar(
         select(LabelScheme).where(LabelScheme.disease_id == case.disease_id, LabelScheme.code == scheme_code).order_by(LabelScheme.number.desc()).limit(1)
@@ -134,7 +140,25 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
         pointer.label_id, pointer.value, pointer.state = label.id, value, "decided"
         pointer.revision += 1
     await _state_items_of_case(session, case.id, "decided")
+    await session.flush()
+    await voices.ask_again(session, scheme)
+    await second.ask_second(session, review, who.name)
     return {"case_label": before}
+
+
+async def _second(session: AsyncSession, who: Principal, review: Review, case: Case, value: str) -> dict[str, Any]:
+    """A second reader's answer decides nothing: the same one confirms, another one asks a third time."""
+    answer = select(ReviewDecision).join(Review, Review.id == ReviewDecision.review_id).where(ReviewDecision.undone_at.is_(None))
+    first = await session.scalar(answer.where(Review.key == str(review.proposal["first"])).order_by(ReviewDecision.id.desc()).limit(1))
+    if first is None:
+        raise Conflict("The first answer was undone; there is nothing to read a second time.")
+    if first.account == who.name:
+        raise Conflict("A second reading is for somebody else than the first reader.")
+    if first.value["value"] == value:
+        return {}
+    third = await second.ask_third(session, review, str(review.proposal["first"]))
+    audit.record(session, who, "readers-disagree", f"case:{case.key}", after={"review": third.key})
+    return {"asked": third.key}
 
 
 async def _state_items_of_case(session: AsyncSession, case_id: int, state: str) -> None:

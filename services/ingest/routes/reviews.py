@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import select, tuple_
@@ -17,7 +17,7 @@ from isocenter.objects import data_config, staging_config
 from isocenter.paging import Cursor, Limit, Page, cursor_number, decode_cursor, encode_cursor
 from isocenter.resources import Resources
 from isocenter.web import Opened, Reviewer
-from services.ingest import decide, evidence
+from services.ingest import decide, evidence, second
 from services.ingest.schemas import Decision, DecisionResult, NextReview, Reopen, ReviewCounts, ReviewView
 from services.ingest.store import reviews
 from services.ingest.work import Common, local
@@ -77,8 +77,15 @@ async def next_review(opened: Opened, who: Reviewer, body: NextReview) -> Review
 
 async def _next(opened: Resources, account: str, kind: str | None, disease: str | None) -> ReviewView | None:
     async with opened.db.write() as session:
-        row = await reviews.lease_next(session, account, kind=kind, disease=disease)
+        row = await reviews.lease_next(session, account, kind=kind, disease=disease, allowed=second.not_by(account))
         return await evidence.view(session, row, full=True) if row is not None else None
+
+
+@router.get("/reviews/agreement")
+async def agreement(opened: Opened, _who: Reviewer, disease: Annotated[str | None, Query(max_length=32)] = None) -> dict[str, Any]:
+    """How well two readers agree on the labels both read, and readers with the rules: share, Cohen's kappa, kappa per class."""
+    async with opened.db.read() as session:
+        return await second.agreement(session, disease)
 
 
 @router.get("/reviews/{key}")

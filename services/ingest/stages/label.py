@@ -1,7 +1,7 @@
 """Label: rules over scrubbed texts give report labels, reports give case labels; the doubtful go to review.
 
-What counts for a case, in this order: a reviewer's decision, a label that was provided with the data, the rules. A
-decision is never overwritten: evidence that contradicts it asks a new question.
+What counts for a case, in this order: a reviewer's decision, a label that was provided with the data, the rules joined by
+the voice that learnt from decisions. A decision is never overwritten: evidence that contradicts it asks a new question.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -25,8 +25,10 @@ from services.ingest.label import label_report
 from services.ingest.report_records import CaseLabel as Aggregated
 from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
 from services.ingest.ruleset import rule_set
+from services.ingest.stages import voices
 from services.ingest.stages.context import Context
 from services.ingest.store import imports, policies, reviews
+from services.ingest.voice import Example, Joined, Voice, audited, join, priority
 
 CASES_PER_BATCH = 200
 
@@ -57,10 +59,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the rules say: per report and for the case."""
+    """What the rules say, per report and for the case, and what the learnt voice adds (None while it is silent)."""
 
     reports: tuple[tuple[Text, ReportLabel], ...]
     case: Aggregated | None
+    joined: Joined | None = None
+    voice: str = ""  # disease.scheme@number and SHA-256, once it is stored
+    voice_sha256: str = ""
+    voice_policy: int | None = None
 
 
 async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
@@ -84,9 +90,13 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
     """Label these cases anew and move the pointers."""
     async with context.resources.db.read() as session:
         definitions = {d.id: definition_of(d.definition, d.code) for d in await policies.diseases(session)}
-        questions = await _questions(session, case_ids, context.options.get("schemes") or {})
-    answers = await asyncio.to_thread(lambda: [_answer(definitions[q.disease_id], q) for q in questions])
+        chosen = context.options.get("schemes") or {}
+        questions = await _questions(session, case_ids, chosen)
+        decided = await voices.decided(session, {q.scheme.id for q in questions})
+        taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
+    answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
     async with context.commit(last=last) as session:
+        answers = [await _named(session, definitions[q.disease_id], q, a, learnt) for q, a in zip(questions, answers, strict=True)]
         rule_sets = {}
         for disease_id, definition in definitions.items():
             body = {"disease": definition.code, "number": definition.number}
@@ -142,6 +152,42 @@ def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
     return Answer(tuple(spoken), case)
 
 
+def _answers(
+    definitions: Mapping[int, DiseaseDefinition], questions: Sequence[Question], taught: Sequence[Question], decided: Mapping[int, Mapping[int, str]]
+) -> tuple[list[Answer], dict[int, Voice]]:
+    """The answers, and the voice of every scheme that has learnt enough."""
+    examples: dict[int, list[Example]] = {}
+    for question in taught:
+        value = decided.get(question.scheme.id, {}).get(question.case_id)
+        case = _answer(definitions[question.disease_id], question).case if value else None
+        if value and case is not None:
+            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, _text(question), case, value))
+    learnt = {scheme: voice for scheme, own in examples.items() if (voice := voices.trained(tuple(own))) is not None}
+    answers = [_answer(definitions[q.disease_id], q) for q in questions]
+    return [_joined(q, answer, learnt, decided) for q, answer in zip(questions, answers, strict=True)], learnt
+
+
+def _text(question: Question) -> str:
+    return voices.text_of([(text.kind, text.sections) for text in question.texts])
+
+
+def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
+    voice = learnt.get(question.scheme.id)
+    text = _text(question)
+    if voice is None or answer.case is None or not text or question.case_id in decided.get(question.scheme.id, {}):
+        return answer
+    return replace(answer, joined=join(answer.case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
+
+
+async def _named(session: AsyncSession, definition: DiseaseDefinition, question: Question, answer: Answer, learnt: Mapping[int, Voice]) -> Answer:
+    """With the number of the voice that spoke, so that a label can name it."""
+    if answer.joined is None:
+        return answer
+    scope, voice = f"{definition.code}.{question.scheme.code}", learnt[question.scheme.id]
+    row = await policies.ensure(session, "voice", scope, voice.body(), voice.sha256)
+    return replace(answer, voice=f"{scope}@{row.number}", voice_policy=row.id)
+
+
 def fingerprint(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()
 
@@ -155,6 +201,8 @@ async def write_answers(
         rows.extend(_report_row(question, text, spoken, rule_sets[question.disease_id]) for text, spoken in answer.reports)
         if answer.case is not None:
             rows.append(_case_row(question, answer, rule_sets[question.disease_id]))
+            if answer.joined is not None:
+                rows.append(_voice_row(question, answer))
     unique = {row["fingerprint"]: row for row in rows}
     prints = sorted(unique)
     before = {p for (p,) in await imports.chunked(session, select(Label.fingerprint), Label.fingerprint, prints)}
@@ -173,7 +221,9 @@ async def write_answers(
     for question, answer in zip(questions, answers, strict=True):
         place = (question.case_id, question.scheme.id)
         print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
-        said = _decide(question, answer, ids.get(print_), print_ not in before, pointers.get(place), provided.get(place))
+        new = print_ not in before
+        counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
+        said = _decide(question, answer, ids.get(counts), new, pointers.get(place), provided.get(place))
         if said is None:
             continue
         label_id, value, state, reason = said
@@ -183,7 +233,11 @@ async def write_answers(
         if reason:
             asked.append(label_question(question, answer, subject, reason, context))
         elif state == "sure":
-            sure.append(subject)
+            drawn = audited(subject, voices.AUDIT_SHARE) if answer.joined is not None else None
+            if drawn is None:
+                sure.append(subject)
+            else:
+                asked.append({**label_question(question, answer, subject, "audit", context), "priority": drawn / 2})
     await reviews.ask(session, asked)
     await reviews.withdraw(session, "label", sure)
 
@@ -202,6 +256,9 @@ def _decide(
         return provided.id, provided.value, "review" if contradicts else "sure", "provided-contradicts" if contradicts else ""
     if rule is None or rule_id is None:
         return None
+    if answer.joined is not None:
+        rule = answer.joined.case
+        definite = rule.value != "review"
     if not definite:
         return rule_id, "review", "review", rule.reason or "unsure"
     if rule.confidence < question.scheme.threshold:
@@ -264,10 +321,21 @@ def _case_row(question: Question, answer: Answer, policy_id: int) -> dict[str, A
     }
 
 
+def _voice_row(question: Question, answer: Answer) -> dict[str, Any]:
+    """The case's label after both voices, beside the rules' own: never the same row, so that each can be read later."""
+    joined = answer.joined
+    assert joined is not None
+    row = _case_row(question, replace(answer, case=joined.case), 0)
+    said = {"voice": answer.voice, "value": joined.said.value, "probability": round(joined.said.probability, 4), "effect": joined.effect}
+    print_ = fingerprint("voice", row["fingerprint"], answer.voice_sha256, joined.said.value, joined.effect, joined.case.confidence)
+    return row | {"fingerprint": print_, "source": "model", "evidence": [*row["evidence"], said], "policy_id": answer.voice_policy}
+
+
 def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context) -> dict[str, Any]:
     """What a reviewer is asked about a case's label."""
-    case = answer.case
-    proposal = {
+    joined = answer.joined
+    case = joined.case if joined is not None else answer.case
+    proposal: dict[str, Any] = {
         "case_key": question.case_key,
         "scheme": question.scheme.code,
         "value": case.value if case else "",
@@ -276,12 +344,14 @@ def label_question(question: Question, answer: Answer, subject: str, reason: str
         "reason": reason,
         "reports": sorted(text.key for text, _ in answer.reports),
     }
+    if joined is not None:
+        proposal["voice"] = {"value": joined.said.value, "probability": round(joined.said.probability, 1), "effect": joined.effect}
     return reviews.question(
         "label",
         subject,
         proposal,
         [*question.classes, "cannot_tell"],
-        priority=abs((case.confidence if case else 0.5) - 0.5),
+        priority=priority(joined.said, joined.effect) if joined is not None else abs((case.confidence if case else 0.5) - 0.5),
         hospital_id=context.hospital_id,
         disease_id=question.disease_id,
         case_id=question.case_id,

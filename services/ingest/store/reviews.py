@@ -91,11 +91,15 @@ def queue(*, kind: str | None, disease: str | None, import_id: int | None, state
     return statement.order_by(Review.priority, Review.id)
 
 
-async def lease_next(session: AsyncSession, account: str, *, kind: str | None, disease: str | None) -> Review | None:
-    """The next open question nobody else is at, leased to this account for ten minutes."""
+async def lease_next(
+    session: AsyncSession, account: str, *, kind: str | None, disease: str | None, allowed: ColumnElement[bool] | None = None
+) -> Review | None:
+    """The next open question nobody else is at, leased to this account for ten minutes; ``allowed``: which it may answer."""
     moment = now()
     free = or_(Review.lease_account.is_(None), Review.lease_account == account, Review.lease_until < moment)
     statement = queue(kind=kind, disease=disease, import_id=None, state="open").where(free).limit(1)
+    if allowed is not None:
+        statement = statement.where(allowed)
     review: Review | None = await session.scalar(for_update(statement, session, skip_locked=True))
     if review is not None:
         review.lease_account, review.lease_until = account, moment + LEASE

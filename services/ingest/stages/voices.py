@@ -1,0 +1,78 @@
+"""What the second voice learns from and when: decided cases of a scheme, and open questions that are asked anew after them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from isocenter.models import CaseLabel, LabelScheme, Review, now
+from services.ingest.store import imports
+from services.ingest.voice import DECISIONS_MIN, Example, Voice, train
+
+DECISIONS_MAX = 1000  # the newest ones: what reviewers think now
+AGAIN_EVERY = 20  # decisions after which the open questions are looked at again
+AGAIN_MAX = 1000  # cases at a time, the most pressing first
+AUDIT_SHARE = 0.02  # of the labels that need no person
+TEXT_MAX = 2000  # characters of a conclusion
+
+
+async def decided(session: AsyncSession, scheme_ids: Collection[int]) -> dict[int, dict[int, str]]:
+    """scheme -> decided case -> value, newest decisions; schemes with too few to learn from are left out."""
+    found: dict[int, dict[int, str]] = {}
+    for scheme_id in sorted(scheme_ids):
+        rows = await session.execute(
+            select(CaseLabel.case_id, CaseLabel.value)
+            .where(CaseLabel.scheme_id == scheme_id, CaseLabel.state == "decided")
+            .order_by(CaseLabel.label_id.desc())
+            .limit(DECISIONS_MAX)
+        )
+        values: dict[int, str] = dict(rows.tuples().all())
+        if len(values) >= DECISIONS_MIN:
+            found[scheme_id] = values
+    return found
+
+
+def text_of(texts: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+    """The conclusions that decide a case, of (kind, sections): those of pathology when there are any, else those of imaging."""
+    kinds = {kind for kind, _ in texts}
+    kind = "pathology" if "pathology" in kinds else "imaging"
+    told = [sections.get("impression") or sections.get("microscopic") or sections.get("findings") or "" for own, sections in texts if own == kind]
+    return "\n".join(f"{kind}: {text[:TEXT_MAX]}" for text in told if text)
+
+
+@lru_cache(maxsize=8)
+def trained(examples: tuple[Example, ...]) -> Voice | None:
+    """The voice of these decisions; the same examples are learnt once per process."""
+    return train(examples)
+
+
+async def ask_again(session: AsyncSession, scheme: LabelScheme) -> None:
+    """After every AGAIN_EVERY decisions: label the cases of the scheme's open questions again, as follow-up work of their imports.
+
+    Questions somebody has on the screen stay as they are.
+    """
+    count = await session.scalar(select(func.count()).where(CaseLabel.scheme_id == scheme.id, CaseLabel.state == "decided"))
+    if not count or count < DECISIONS_MIN or count % AGAIN_EVERY:
+        return
+    rows = await session.execute(
+        select(Review.import_id, Review.case_id)
+        .join(CaseLabel, (CaseLabel.case_id == Review.case_id) & (CaseLabel.scheme_id == scheme.id))
+        .where(
+            Review.state == "open",
+            Review.kind == "label",
+            Review.import_id.is_not(None),
+            CaseLabel.state != "decided",
+            or_(Review.lease_account.is_(None), Review.lease_until < now()),
+        )
+        .order_by(Review.priority, Review.id)
+        .limit(AGAIN_MAX)
+    )
+    waiting: dict[int, set[int]] = {}
+    for import_id, case_id in rows.tuples():
+        if import_id is not None and case_id is not None:
+            waiting.setdefault(import_id, set()).add(case_id)
+    for import_id, cases in sorted(waiting.items()):
+        await imports.add_batches(session, import_id, imports.AGAIN, [({"cases": sorted(cases)}, 1)])
