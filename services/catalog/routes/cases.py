@@ -9,12 +9,14 @@ from fastapi import APIRouter, Query, Request, Response
 from isocenter.audit import record
 from isocenter.changes import note_changes
 from isocenter.paging import Cursor, Limit
-from isocenter.search import Filter, parse_filter
+from isocenter.search import Filter, attribute_of, parse_filter
 from isocenter.web import CatalogReader, Editor, Opened, check_revision, etag
 from services.catalog.noted import Noted
 from services.catalog.schemas.cases import CaseChange, CaseCount, CaseDetail, CaseOut, CasePage, CaseQuery, CaseSearch
+from services.catalog.schemas.search import FacetQuery, Facets
 from services.catalog.store import case_detail as detail_store
 from services.catalog.store import cases as store
+from services.catalog.store import counting
 
 router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 
@@ -68,8 +70,31 @@ async def count_cases(
     deleted: bool = False,
 ) -> CaseCount:
     query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
-    async with opened.db.read() as session:
-        return await store.count(session, who, query, prefix=q, deleted=deleted)
+    return await counting.count(opened, who, query, prefix=q, deleted=deleted)
+
+
+@router.get("/facets")
+async def facets_of_cases(
+    opened: Opened,
+    who: CatalogReader,
+    disease: Codes = None,
+    label: Codes = None,
+    label_state: Codes = None,
+    sex: Codes = None,
+    modality: Codes = None,
+    age_gte: Years = None,
+    age_lte: Years = None,
+) -> Facets:
+    """All facets under the most used filters; POST takes any."""
+    return await counting.facets(opened, who, _filter(disease, label, label_state, sex, modality, age_gte, age_lte))
+
+
+@router.post("/facets")
+async def facets_of_search(opened: Opened, who: CatalogReader, body: FacetQuery) -> Facets:
+    """Facets with counts under the filter, each with its own condition put aside."""
+    query = parse_filter(body.query)
+    names = counting.FACET_NAMES if body.names is None else tuple(dict.fromkeys(attribute_of(name, "names").name for name in body.names))
+    return await counting.facets(opened, who, query, names)
 
 
 @router.post("/search")
@@ -82,9 +107,7 @@ async def search_cases(opened: Opened, who: CatalogReader, body: CaseSearch) -> 
 
 @router.post("/count")
 async def count_search(opened: Opened, who: CatalogReader, body: CaseQuery) -> CaseCount:
-    query = parse_filter(body.query)
-    async with opened.db.read() as session:
-        return await store.count(session, who, query)
+    return await counting.count(opened, who, parse_filter(body.query))
 
 
 @router.get("/{key}")
