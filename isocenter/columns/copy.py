@@ -169,7 +169,8 @@ class Columns:
                 self._folder = Path(tempfile.mkdtemp(prefix="columns-", dir=self._scratch))
                 self._lock_file = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
                 fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-                options = {"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": str(self._folder / "spill"), "preserve_insertion_order": False}
+                options: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "threads": THREADS, "preserve_insertion_order": False}
+                options["temp_directory"] = str(self._folder / "spill")
                 self._connection = duckdb.connect(str(self._folder / "columns.duckdb"), config=options)
             return self._connection
 

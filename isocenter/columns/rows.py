@@ -73,8 +73,8 @@ def arrays_of(table: Table, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         else:
             dtype = {INTEGER: np.int64, REAL: np.float64, BOOLEAN: np.bool_}[kind]
             mask = np.fromiter((value is None for value in values), np.bool_, len(values))
-            plain = np.array([0 if value is None else value for value in values], dtype=dtype)
-            found[name] = np.ma.masked_array(plain, mask)  # type: ignore[no-untyped-call]
+            plain: Any = np.array([0 if value is None else value for value in values], dtype=dtype)
+            found[name] = np.ma.masked_array(plain, mask)
     return found
 
 
@@ -109,9 +109,9 @@ async def members_after(session: AsyncSession, known: set[int]) -> list[tuple[in
 
 
 def _cases() -> Select[Any]:
-    return select(Case.id, Case.key, Case.disease_id, Disease.code, sex_of_case(), Case.deleted_at.is_not(None), Case.merged_into.is_not(None)).join(
-        Disease, Disease.id == Case.disease_id
-    )
+    gone, merged = Case.deleted_at.is_not(None), Case.merged_into.is_not(None)
+    columns: list[Any] = [Case.id, Case.key, Case.disease_id, Disease.code, sex_of_case(), gone, merged]
+    return select(*columns).join(Disease, Disease.id == Case.disease_id)
 
 
 def _images() -> Select[Any]:
@@ -124,12 +124,12 @@ def _images() -> Select[Any]:
 
 
 def _labels() -> Select[Any]:
-    columns = (CaseLabel.case_id, CaseLabel.scheme_id, LabelScheme.code, CaseLabel.value, CaseLabel.state, Label.source)
+    columns: list[Any] = [CaseLabel.case_id, CaseLabel.scheme_id, LabelScheme.code, CaseLabel.value, CaseLabel.state, Label.source]
     return select(*columns).join(LabelScheme, LabelScheme.id == CaseLabel.scheme_id).join(Label, Label.id == CaseLabel.label_id)
 
 
 def _reports() -> Select[Any]:
-    columns = (CaseStudyOf.case_id, Report.id, Report.key, Report.kind, Report.deleted_at.is_(None))
+    columns: list[Any] = [CaseStudyOf.case_id, Report.id, Report.key, Report.kind, Report.deleted_at.is_(None)]
     linked = and_(LinkOf.report_id == Report.id, LinkOf.active.is_(True), LinkOf.state.in_(LINKED))
     return select(*columns).select_from(Report).join(LinkOf, linked).join(CaseStudyOf, CaseStudyOf.study_id == LinkOf.study_id).distinct()
 
