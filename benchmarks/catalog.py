@@ -60,7 +60,8 @@ def queries(number: int) -> list[dict[str, Any]]:
 def shown(name: str, seconds: list[float]) -> str:
     ordered = sorted(seconds)
     p50, p95 = ordered[len(ordered) // 2] * 1000, ordered[int(len(ordered) * 0.95)] * 1000
-    return f"  {name:<11} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  bar {BARS_MS[name]} ms  {'met' if p95 <= BARS_MS[name] else 'MISSED'}  ({len(ordered)} requests)"
+    verdict = "met" if p95 <= BARS_MS[name] else "MISSED"
+    return f"  {name:<11} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  bar {BARS_MS[name]} ms  {verdict}  ({len(ordered)} requests)"
 
 
 async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: list[str], who: str) -> None:

@@ -42,8 +42,14 @@ from isocenter.models import (
 from services.catalog.seed import seed_diseases
 
 STUDIES_A_BATCH = 3000
-ZH = ("肝右叶见一结节，大小约 12 mm，增强扫描动脉期强化", "考虑肝癌，转移不除外", "肝囊肿", "胰头区未见异常", "双肺纹理增多，未见异常密度影", "乳腺肿块，BI-RADS 4A 类", "建议造影复查")
-EN = ("A nodule of 12 mm in the right lobe", "No evidence of metastasis", "Findings suspicious for adenocarcinoma", "Simple cyst, benign", "Follow-up in 6 months")
+ZH = (
+    "肝右叶见一结节，大小约 12 mm，增强扫描动脉期强化", "考虑肝癌，转移不除外", "肝囊肿", "胰头区未见异常", "双肺纹理增多，未见异常密度影", "乳腺肿块，BI-RADS 4A 类",
+    "建议造影复查",
+)  # fmt: skip
+EN = (
+    "A nodule of 12 mm in the right lobe", "No evidence of metastasis", "Findings suspicious for adenocarcinoma", "Simple cyst, benign",
+    "Follow-up in 6 months",
+)  # fmt: skip
 KINDS = (("CT", 55), ("MR", 22), ("US", 9), ("MG", 6), ("SM", 5), ("PT", 3))
 
 
@@ -81,8 +87,9 @@ async def _fixed(db: Database) -> dict[str, Any]:
         session.add_all([run, policy])
         await session.flush()
         diseases = dict((await session.execute(select(Disease.code, Disease.id))).tuples().all())
-        schemes = {disease: scheme for scheme, disease in (await session.execute(select(LabelScheme.id, LabelScheme.disease_id))).tuples().all()[::-1]}
-        session.add_all([Member(project_id=projects[0].id, account_id=accounts[1].id), Member(project_id=projects[1].id, account_id=accounts[2].id)])
+        pairs = (await session.execute(select(LabelScheme.id, LabelScheme.disease_id).order_by(LabelScheme.id.desc()))).tuples()
+        schemes = {disease: scheme for scheme, disease in pairs}
+        session.add_all(Member(project_id=project.id, account_id=account.id) for project, account in zip(projects, accounts[1:], strict=True))
         session.add(Grant(project_id=projects[0].id, disease_id=diseases["lung"]))
         return {
             "run": run.id, "policy": policy.id, "hospitals": [h.id for h in hospitals], "diseases": diseases, "schemes": schemes, "project": projects[1].id,

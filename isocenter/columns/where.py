@@ -88,7 +88,7 @@ def _seen_through_disease(view: View, row: str, id_column: str, table: str) -> s
 
 
 def seen_images(view: View) -> Where:
-    """``grants.series_visible_to`` over ``images i``."""
+    """``grants.series_visible_to`` over ``images i`` of cases that the account sees (``seen_cases``)."""
     where = Where().add("i.alive")
     if not (view.everything and view.held):
         where.add("i.visible")
@@ -96,20 +96,20 @@ def seen_images(view: View) -> Where:
         return where
     if not view.reads:
         return where.add("false")
+    if not view.versions:  # then the case is seen through its disease, and with it all its series
+        return where if view.diseases else where.add("false")
     through = [_seen_through_disease(view, "i", "series_id", "images")] if view.diseases else []
-    if view.versions:
-        through.append(f"i.series_id IN (SELECT series_id FROM members WHERE version_id IN ({_listed(view.versions)}))")
-    return where.add(" OR ".join(through) or "false")
+    return where.add(" OR ".join([*through, f"i.series_id IN (SELECT series_id FROM members WHERE version_id IN ({_listed(view.versions)}))"]))
 
 
 def seen_reports(view: View) -> Where:
-    """``grants.reports_visible_to`` over ``reports r``: a grant of a dataset alone shows no report."""
+    """``grants.reports_visible_to`` over ``reports r`` of cases that the account sees: a grant of a dataset alone shows no report."""
     where = Where().add("r.alive")
     if view.everything:
         return where
     if not view.reads or not view.diseases:
         return where.add("false")
-    return where.add(_seen_through_disease(view, "r", "report_id", "reports"))
+    return where.add(_seen_through_disease(view, "r", "report_id", "reports")) if view.versions else where
 
 
 def conditions(query: Filter, grain: Grain, table: str, *, skip: Sequence[str] = ()) -> Where:

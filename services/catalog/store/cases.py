@@ -15,7 +15,7 @@ from isocenter.errors import NotAllowed, NotFound
 from isocenter.grants import reports_visible_to, series_visible_to, visible_to
 from isocenter.models import Case, CaseLabel, Disease, Label, LabelScheme, Report, Series, now
 from isocenter.paging import encode_cursor
-from isocenter.search import LINKED, CaseStudyOf, Filter, LinkOf, StudyOf, age_of_study, cases_where, sex_of_case
+from isocenter.search import LINKED, CaseStudyOf, LinkOf, StudyOf, age_of_study, sex_of_case
 from services.catalog.cursors import key_after
 from services.catalog.schemas.cases import CaseOut, CasePage, CurrentLabel
 
@@ -33,11 +33,16 @@ class Parts:
 
 
 async def page(
-    session: AsyncSession, principal: Principal, query: Filter, *, prefix: str = "", deleted: bool = False, cursor: str | None = None, limit: int = 50
+    session: AsyncSession, principal: Principal, ids: Sequence[int] | None, *, prefix: str, deleted: bool, cursor: str | None, limit: int
 ) -> CasePage:
-    """Cases in the order of their keys, which are unique: a keyset page."""
+    """Cases in the order of their keys, which are unique: a keyset page.
+
+    ``ids`` are the rows a filter found for this page and one more (``counting.found_on_page``); None = there is no filter.
+    """
     statement = select(Case, Disease.code, sex_of_case()).join(Disease, Disease.id == Case.disease_id)
-    statement = statement.where(_seen(principal, deleted), *cases_where(query, principal)).order_by(Case.key).limit(limit + 1)
+    statement = statement.where(_seen(principal, deleted)).order_by(Case.key).limit(limit + 1)
+    if ids is not None:
+        statement = statement.where(Case.id.in_(ids))
     if prefix:
         statement = statement.where(Case.key.startswith(prefix, autoescape=True))
     if cursor:

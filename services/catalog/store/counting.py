@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,11 +29,19 @@ FACET_NAMES = tuple(name for name, attribute in ATTRIBUTES.items() if name != "c
 
 async def count(opened: Resources, principal: Principal, query: Filter, *, prefix: str = "", deleted: bool = False) -> CaseCount:
     """Exact numbers of a filter: series, instances and bytes are of the series that match, each counted once."""
-    if deleted and not principal.may(Permission.EDIT_CATALOG):
-        raise NotAllowed("Only those who may restore cases see deleted ones.")
+    _check(principal, deleted)
     view, first, _ = await _now(opened, principal)
     work = partial(_count, query, view, first, prefix, deleted)
     return await opened.columns.run(work, ("count", query, view, first, prefix, deleted))
+
+
+async def found_on_page(opened: Resources, principal: Principal, query: Filter, *, prefix: str, deleted: bool, after: str, limit: int) -> list[int]:
+    """Row ids of the first cases behind a key that a filter finds, in the order of their keys."""
+    _check(principal, deleted)
+    view, _, _ = await _now(opened, principal)
+    where = cases_in(query, view, prefix=prefix, deleted=deleted).add('c."case" > ?', after)
+    page = f'SELECT c.case_id FROM cases c WHERE {where.sql} ORDER BY c."case" LIMIT {limit}'
+    return await opened.columns.run(lambda cursor: [row[0] for row in cursor.execute(page, where.values).fetchall()])
 
 
 async def facets(opened: Resources, principal: Principal, query: Filter, names: Sequence[str] = FACET_NAMES) -> Facets:
@@ -50,6 +58,11 @@ async def values_of(opened: Resources, principal: Principal, attribute: Attribut
     query = Filter().with_terms("disease", [disease]) if disease else Filter()
     work = partial(_one, query, view, active, attribute)
     return await opened.columns.run(work, ("values", query, view, active, attribute))
+
+
+def _check(principal: Principal, deleted: bool) -> None:
+    if deleted and not principal.may(Permission.EDIT_CATALOG):
+        raise NotAllowed("Only those who may restore cases see deleted ones.")
 
 
 async def _now(opened: Resources, principal: Principal) -> tuple[View, tuple[int, ...], tuple[int, ...]]:
@@ -91,7 +104,7 @@ def _count(query: Filter, view: View, first: Sequence[int], prefix: str, deleted
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Where a facet counts: a query of case ids and, for images, a table of rows; with their parameters."""
+    """Where a facet counts: a query of case ids (empty when the rows are of those cases already) and a query of rows, with their parameters."""
 
     cases: str
     case_values: Sequence[Any]
@@ -109,12 +122,14 @@ def _facets(query: Filter, view: View, active: Sequence[int], attributes: Sequen
     cursor.execute(shared, images.values)
     facets = []
     for attribute in attributes:
-        base = _base(query, view, active, attribute, cursor)
-        if attribute.name not in query.names():
-            base = replace(base, cases="SELECT case_id FROM found", case_values=(), total=total)
-            if attribute.grain in (Grain.SERIES, Grain.STACK):
-                stack = " WHERE i.stack_id IS NOT NULL" if attribute.grain is Grain.STACK else ""
-                base = replace(base, rows=f"SELECT i.* FROM shared i{stack}", row_values=())
+        if attribute.name in query.names():
+            base = _base(query, view, active, attribute, cursor)
+        elif attribute.grain in (Grain.SERIES, Grain.STACK):
+            stack = " WHERE i.stack_id IS NOT NULL" if attribute.grain is Grain.STACK else ""
+            base = Base("", (), f"SELECT i.* FROM shared i{stack}", (), total)
+        else:
+            rows, table = _rows(query, view, active, attribute)
+            base = Base("SELECT case_id FROM found", (), f"{table} WHERE {rows.sql}", rows.values, total)
         facets.append(_values(query, view, attribute, base, FACET_VALUES, cursor))
     return Facets(cases=total, facets=facets)
 
@@ -132,7 +147,7 @@ def _base(query: Filter, view: View, active: Sequence[int], attribute: Attribute
 def _values(query: Filter, view: View, attribute: Attribute, base: Base, limit: int, cursor: Any) -> AttributeValues:
     column = f"v.{quoted(attribute.name)}"
     present = f"{column} IS NOT NULL" if attribute.kind is Kind.NUMBER else f"{column} <> ''"
-    pairs = f"FROM ({base.rows}) v WHERE {present} AND v.case_id IN ({base.cases})"
+    pairs = f"FROM ({base.rows}) v WHERE {present}" + (f" AND v.case_id IN ({base.cases})" if base.cases else "")
     values = [*base.row_values, *base.case_values]
     if attribute.kind is Kind.NUMBER:
         least, most, having = cursor.execute(f"SELECT min({column}), max({column}), count(DISTINCT v.case_id) {pairs}", values).fetchone()
