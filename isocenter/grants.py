@@ -12,7 +12,7 @@ from isocenter.auth import Permission, Principal
 from isocenter.models import Case, CaseStudy, Dataset, DatasetMember, DatasetVersion, Disease, Grant, Link, Member, Report, Resource, Series, Study
 
 
-def _granted_diseases(principal: Principal) -> Select[int | None]:
+def granted_diseases(principal: Principal) -> Select[int | None]:
     member = select(Member.project_id).where(Member.account_id == principal.account_id)
     return select(Grant.disease_id).where(Grant.project_id.in_(member), Grant.disease_id.is_not(None))
 
@@ -22,7 +22,7 @@ def _granted_datasets(principal: Principal) -> Select[int | None]:
     return select(Grant.dataset_id).where(Grant.project_id.in_(member), Grant.dataset_id.is_not(None))
 
 
-def _granted_versions(principal: Principal) -> Select[int]:
+def granted_versions(principal: Principal) -> Select[int]:
     return select(DatasetVersion.id).where(DatasetVersion.dataset_id.in_(_granted_datasets(principal)), DatasetVersion.withdrawn_at.is_(None))
 
 
@@ -38,7 +38,7 @@ def diseases_visible_to(principal: Principal) -> ColumnElement[bool]:
         may_read(principal),
         Disease.deleted_at.is_(None),
         or_(
-            Disease.id.in_(_granted_diseases(principal)),
+            Disease.id.in_(granted_diseases(principal)),
             Disease.id.in_(select(Dataset.disease_id).where(Dataset.id.in_(_granted_datasets(principal)))),
         ),
     )
@@ -53,8 +53,8 @@ def visible_to(principal: Principal) -> ColumnElement[bool]:
         may_read(principal),
         alive,
         or_(
-            Case.disease_id.in_(_granted_diseases(principal)),
-            Case.id.in_(select(DatasetMember.case_id).where(DatasetMember.version_id.in_(_granted_versions(principal)))),
+            Case.disease_id.in_(granted_diseases(principal)),
+            Case.id.in_(select(DatasetMember.case_id).where(DatasetMember.version_id.in_(granted_versions(principal)))),
         ),
     )
 
@@ -68,9 +68,9 @@ def series_visible_to(principal: Principal) -> ColumnElement[bool]:
     by_disease = (
         exists()
         .where(CaseStudy.study_id == Series.study_id, Case.id == CaseStudy.case_id, Case.deleted_at.is_(None))
-        .where(Case.disease_id.in_(_granted_diseases(principal)))
+        .where(Case.disease_id.in_(granted_diseases(principal)))
     )
-    by_dataset = exists().where(DatasetMember.series_id == Series.id, DatasetMember.version_id.in_(_granted_versions(principal)))
+    by_dataset = exists().where(DatasetMember.series_id == Series.id, DatasetMember.version_id.in_(granted_versions(principal)))
     return and_(may_read(principal), alive, Series.state == "visible", or_(by_disease, by_dataset))
 
 
@@ -88,7 +88,7 @@ def reports_visible_to(principal: Principal) -> ColumnElement[bool]:
     linked = (
         exists()
         .where(Link.report_id == Report.id, Link.active.is_(True), Link.state.in_(("sure", "accepted")), CaseStudy.study_id == Link.study_id)
-        .where(Case.id == CaseStudy.case_id, Case.deleted_at.is_(None), Case.disease_id.in_(_granted_diseases(principal)))
+        .where(Case.id == CaseStudy.case_id, Case.deleted_at.is_(None), Case.disease_id.in_(granted_diseases(principal)))
     )
     return and_(may_read(principal), Report.deleted_at.is_(None), linked)
 
@@ -108,5 +108,5 @@ def datasets_visible_to(principal: Principal) -> ColumnElement[bool]:
     return and_(
         may_read(principal),
         Dataset.deleted_at.is_(None),
-        or_(Dataset.id.in_(_granted_datasets(principal)), Dataset.disease_id.in_(_granted_diseases(principal))),
+        or_(Dataset.id.in_(_granted_datasets(principal)), Dataset.disease_id.in_(granted_diseases(principal))),
     )

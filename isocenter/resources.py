@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from isocenter.columns import Columns
 from isocenter.db import Database
 from isocenter.keys import SiteKey, read_key_file
 from isocenter.objects import ObjectStore, data_config, staging_config
@@ -12,15 +13,20 @@ from isocenter.settings import Settings
 
 @dataclass(frozen=True)
 class Resources:
-    """The catalog, the store of released objects, the store of unreleased bytes, and the site key."""
+    """The catalog, the store of released objects, the store of unreleased bytes, the site key, and the column copy."""
 
     settings: Settings
     db: Database
     store: ObjectStore
     staging: ObjectStore
     key: SiteKey
+    columns: Columns = field(init=False)  # one copy a process: embedded services share it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", Columns(self.db, self.settings.scratch))
 
     async def close(self) -> None:
+        self.columns.close()
         await self.db.close()
 
 

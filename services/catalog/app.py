@@ -10,13 +10,13 @@ from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.catalog.noted import Noted
-from services.catalog.routes import cases, datasets, diseases, downloads, projects, series
+from services.catalog.routes import cases, datasets, diseases, downloads, projects, search, series
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> ASGIApp:
     """The service on the given resources; opens its own when there are none."""
     opened = resources or open_resources(settings)
-    app = create_service("catalog", opened, [diseases.router, projects.router, cases.router, series.router, datasets.router])
+    app = create_service("catalog", opened, [diseases.router, projects.router, cases.router, series.router, search.router, datasets.router])
     app.state.noted = Noted()
     raw = downloads.routes(opened, app.state.noted)
     app.router.routes[:0] = raw

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import PRINCIPAL_HEADER, Principal, Role, sign
+from isocenter.changes import note_changes
 from isocenter.db import Database
 from isocenter.keys import SiteKey
 from isocenter.models import (
@@ -116,6 +117,8 @@ class Site:
         async with self.resources.db.write() as session:
             for person in people:
                 await _add_person(session, self.resources.store, person)
+            keys = [person.key for person in people]
+            await note_changes(session, list(await session.scalars(select(Case.id).where(Case.key.in_(keys)))))
 
     async def grant(self, account: str, *, disease: str = "", dataset: str = "") -> None:
         """Through the REST interface, as an administrator does it."""

@@ -11,7 +11,7 @@ from isocenter.search import ATTRIBUTES, attribute_of
 from isocenter.web import CatalogReader, Opened
 from services.catalog.schemas.cases import InstancePage, SeriesOut
 from services.catalog.schemas.datasets import AttributeOut, AttributeValues
-from services.catalog.store import attributes as attribute_store
+from services.catalog.store import counting
 from services.catalog.store import series as store
 
 router = APIRouter(prefix="/api/v1", tags=["series"])
@@ -46,5 +46,4 @@ async def list_attributes(who: CatalogReader) -> Page[AttributeOut]:
 async def list_values(opened: Opened, who: CatalogReader, name: str, disease: Annotated[str, Query(max_length=32)] = "") -> AttributeValues:
     """Values first: what there is to ask for, with the number of visible cases."""
     attribute = attribute_of(name, "name")
-    async with opened.db.read() as session:
-        return await attribute_store.values_of(session, who, attribute, disease)
+    return await counting.values_of(opened, who, attribute, disease)

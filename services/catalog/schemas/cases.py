@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -212,3 +212,16 @@ class CaseDetail(CaseHead):
 
 class CaseChange(_Body):
     note: str = Field(max_length=2000)
+
+
+class BulkChange(_Body):
+    """One change to many cases, by key."""
+
+    action: Literal["delete", "restore", "note"]
+    keys: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=50_000)
+    note: str | None = Field(None, max_length=2000, description="The new note, for `note`.")
+
+
+class BulkDone(BaseModel):
+    changed: int
+    unchanged: int = Field(description="They were so before.")

@@ -99,3 +99,4 @@ class AttributeValues(BaseModel):
     minimum: float | None = None
     maximum: float | None = None
     missing: int = Field(description="Visible cases without any value.")
+    more: bool = Field(False, description="There are more values than are listed.")

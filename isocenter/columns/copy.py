@@ -1,0 +1,233 @@
+"""The copy itself: one private DuckDB file a process, caught up with the catalog's revision before it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio.to_thread
+from sqlalchemy import select
+
+from isocenter.columns.rows import MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, rows_of
+from isocenter.db import Database
+from isocenter.models import Case, CatalogRevision, Change
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MEMORY_LIMIT = "150MB"  # model.md: 88 to 189 MB resident at this limit with 1,000,000 series
+THREADS = 2
+CASES_A_READ = 1000  # rows of one read stay a few MB, and other requests get their turn between two
+REMEMBERED = 256  # answers of the current revision
+
+
+class Columns:
+    """The column copy of one process. Opened at first use; safe from several tasks and threads.
+
+    The file is derived and private (0700): a new process makes its own, and removes those of processes that are gone.
+    """
+
+    def __init__(self, db: Database, scratch: Path) -> None:
+        self._db = db
+        self._scratch = scratch
+        self._folder: Path | None = None
+        self._lock_file: int | None = None
+        self._connection: Any = None
+        self._catching_up = asyncio.Lock()
+        self._opening = threading.Lock()
+        self._revision = -1
+        self._versions: set[int] = set()
+        self._answers: OrderedDict[Any, Any] = OrderedDict()
+
+    @property
+    def revision(self) -> int:
+        """The catalog revision the copy is at; -1 before the first load."""
+        return self._revision
+
+    async def catch_up(self) -> int:
+        """Bring the copy to the catalog's last commit; the revision it is at then."""
+        if await self._catalog_revision() == self._revision:
+            return self._revision
+        async with self._catching_up:
+            number = await self._catalog_revision()
+            if number < self._revision:  # another catalog was restored under this process
+                self._revision = -1
+            if number != self._revision:
+                began = time.monotonic()
+                cases = await (self._load() if self._revision < 0 else self._merge(self._revision))
+                # What was committed meanwhile is read again next time: the number is from before the reading.
+                self._revision = number
+                self._answers.clear()
+                log.info("column copy caught up revision=%s cases=%s seconds=%.2f", number, cases, time.monotonic() - began)
+        return self._revision
+
+    async def rebuild(self) -> int:
+        """Make the copy anew, whatever it holds; the revision it is at then."""
+        async with self._catching_up:
+            self._revision = -1
+        return await self.catch_up()
+
+    async def run(self, work: Callable[[Any], T], key: Any = None) -> T:
+        """``work(cursor)`` in a thread on the caught-up copy; with ``key``, remembered until the catalog changes."""
+        revision = await self.catch_up()
+        remembered = (revision, key)
+        if key is not None and remembered in self._answers:
+            self._answers.move_to_end(remembered)
+            return self._answers[remembered]  # type: ignore[no-any-return]
+        answer = await anyio.to_thread.run_sync(partial(self._with_cursor, work))
+        if key is not None and revision == self._revision:
+            self._answers[remembered] = answer
+            while len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+        return answer
+
+    async def differences(self) -> dict[str, int]:
+        """Table -> rows that stand in the copy or in the catalog only; all zero when the copy is right."""
+        await self.catch_up()
+        wrong = dict.fromkeys((table.name for table in OF_CASES), 0)
+        async with self._db.read() as session:
+            ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
+            for some in _chunks(ids, CASES_A_READ):
+                fresh = await rows_of(session, some)
+                kept = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_rows_kept, some)))
+                for name in wrong:
+                    wrong[name] += len(set(fresh_rows(fresh[name])) ^ set(fresh_rows(kept[name])))
+        return wrong
+
+    def close(self) -> None:
+        """Close and remove the file."""
+        with self._opening:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+            self._revision = -1
+
+    async def _catalog_revision(self) -> int:
+        async with self._db.read() as session:
+            return (await session.scalars(select(CatalogRevision.number))).one()
+
+    async def _load(self) -> int:
+        await anyio.to_thread.run_sync(partial(self._with_cursor, _make_tables))
+        self._versions = set()
+        async with self._db.read() as session:
+            ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
+        await self._take(ids, fresh=True)
+        return len(ids)
+
+    async def _merge(self, known: int) -> int:
+        async with self._db.read() as session:
+            changed = set(await session.scalars(select(Change.case_id).where(Change.revision > known).distinct()))
+            touched = set[int]()
+            for some in _chunks(sorted(changed), CASES_A_READ):
+                touched |= await neighbours(session, some)
+        await self._take(sorted(touched), fresh=False)
+        return len(touched)
+
+    async def _take(self, ids: Sequence[int], *, fresh: bool) -> None:
+        for some in _chunks(ids, CASES_A_READ):
+            async with self._db.read() as session:
+                rows = await rows_of(session, some)
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_replace, rows, [] if fresh else some)))
+        async with self._db.read() as session:
+            members = await members_after(session, self._versions)
+        if members:
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_insert, MEMBERS, members)))
+            self._versions |= {version for version, _, _ in members}
+
+    def _with_cursor(self, work: Callable[[Any], T]) -> T:
+        cursor = self._open().cursor()
+        try:
+            return work(cursor)
+        finally:
+            cursor.close()
+
+    def _open(self) -> Any:
+        with self._opening:
+            if self._connection is None:
+                import duckdb  # only a process that counts pays for it
+
+                self._scratch.mkdir(parents=True, exist_ok=True)
+                _remove_left(self._scratch)
+                self._folder = Path(tempfile.mkdtemp(prefix="columns-", dir=self._scratch))
+                self._lock_file = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+                options: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "threads": THREADS, "preserve_insertion_order": False}
+                options["temp_directory"] = str(self._folder / "spill")
+                self._connection = duckdb.connect(str(self._folder / "columns.duckdb"), config=options)
+            return self._connection
+
+
+def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
+    """Rows with truth values as truth values: SQLite and MariaDB say 0 and 1."""
+    return (tuple(int(value) if isinstance(value, bool) else value for value in row) for row in rows)
+
+
+def _make_tables(cursor: Any) -> None:
+    for table in (*OF_CASES, MEMBERS):
+        cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
+        cursor.execute(table.create)
+
+
+def _replace(rows: Read, gone: Sequence[int], cursor: Any) -> None:
+    """Put these rows in the place of all rows of the cases ``gone``, in one transaction."""
+    cursor.execute("BEGIN")
+    try:
+        for table in OF_CASES:
+            if gone:
+                cursor.execute(f"DELETE FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(gone)])
+            _insert(table, rows[table.name], cursor)
+        cursor.execute("COMMIT")
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+
+
+def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any) -> None:
+    if rows:
+        cursor.register("incoming", arrays_of(table, rows))
+        cursor.execute(f"INSERT INTO {table.name} SELECT * FROM incoming")
+        cursor.unregister("incoming")
+
+
+def _rows_kept(case_ids: Sequence[int], cursor: Any) -> Read:
+    return {table.name: cursor.execute(f"SELECT * FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall() for table in OF_CASES}
+
+
+def _remove_left(scratch: Path) -> None:
+    """Folders of copies whose process is gone: nobody holds their lock any more."""
+    for folder in scratch.glob("columns-*"):
+        try:
+            handle = os.open(folder / "lock", os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(handle)
+
+
+def _chunks(items: Iterable[int], size: int) -> Iterable[list[int]]:
+    remaining = iter(items)
+    while some := list(islice(remaining, size)):
+        yield some
