@@ -15,7 +15,7 @@ from isocenter.audit import record_view
 from isocenter.auth import Permission, Principal
 from isocenter.db import upsert_ignore
 from isocenter.grants import series_visible_to
-from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Study, now
+from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Slide, Study, now
 
 # The grants' own subqueries name Study: the study that a query joins is another one.
 StudyOf = aliased(Study)
@@ -78,6 +78,20 @@ async def instances_of(session: AsyncSession, series_id: int) -> list[InstanceSe
         )
         for row in rows
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SlideSeen:
+    """Micrometres a pixel, power of the objective, and where the tile index lies."""
+
+    mpp: float | None
+    objective_power: float | None
+    tile_index_key: str | None
+
+
+async def slide_seen(session: AsyncSession, series_id: int) -> SlideSeen | None:
+    row = await session.scalar(select(Slide).where(Slide.series_id == series_id))
+    return None if row is None else SlideSeen(row.mpp, row.objective_power, row.tile_index_key)
 
 
 async def note_view(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:
