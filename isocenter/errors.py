@@ -23,6 +23,18 @@ class InvalidInput(IsocenterError):
     """The request or file does not say something that can be done."""
 
 
+class BadRequest(InvalidInput):
+    """As InvalidInput, where a standard asks for 400 (DICOMweb, IIIF)."""
+
+
+class NotAcceptable(IsocenterError):
+    """Nothing that the client takes can be given; ``detail`` names what can be had."""
+
+
+class RangeNotSatisfiable(IsocenterError):
+    """The range of bytes asked for lies outside the body."""
+
+
 class NotAuthenticated(IsocenterError):
     """Nobody is signed in."""
 
@@ -69,6 +81,9 @@ class WrongKey(IsocenterError):
 
 STATUS: dict[type[IsocenterError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BadRequest: HTTPStatus.BAD_REQUEST,
+    NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
+    RangeNotSatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     NotAllowed: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,

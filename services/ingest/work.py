@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from isocenter.errors import NotFound, StorageFull, Unavailable
 from isocenter.imaging.series import SeriesDescription, describe_series
+from isocenter.imaging.tiles import tile_index
 from isocenter.keys import SiteKey
 from isocenter.objects import ObjectStore, StoreConfig
 from services.ingest.deidentify import deidentify
@@ -93,6 +94,7 @@ class Closed:
     metadata_key: str | None
     thumbnail_key: str | None
     error: str = ""
+    tile_index_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -207,6 +209,7 @@ def _close(common: Common, store: ObjectStore, task: CloseTask) -> Closed:
             # A series that cannot be described keeps its instances in file order; viewing finds out more.
             log.warning("series not described kind=%s", type(error).__name__)
             return Closed(task.series_id, None, files, files, None, None, type(error).__name__)
+        index = tile_index([(object_key, path) for (_, object_key), path in zip(task.objects, paths, strict=True)])
     metadata_key = thumbnail_key = None
     if description.metadata_gz:
         metadata_key = f"data/{task.series_key}/metadata.json.gz"
@@ -214,8 +217,12 @@ def _close(common: Common, store: ObjectStore, task: CloseTask) -> Closed:
     if description.thumbnail_jpeg:
         thumbnail_key = f"data/{task.series_key}/thumbnail.jpg"
         store.put_bytes(thumbnail_key, description.thumbnail_jpeg)
-    order = tuple(files[index] for index in description.order)
-    return Closed(task.series_id, description, files, order, metadata_key, thumbnail_key)
+    tile_index_key = None
+    if index is not None:
+        tile_index_key = f"data/{task.series_key}/tiles.json.gz"
+        store.put_bytes(tile_index_key, index.packed())
+    order = tuple(files[place] for place in description.order)
+    return Closed(task.series_id, description, files, order, metadata_key, thumbnail_key, tile_index_key=tile_index_key)
 
 
 def scrub_reports(_common: Common, tasks: Sequence[ScrubTask]) -> list[dict[str, str]]:

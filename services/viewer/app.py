@@ -9,9 +9,14 @@ from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.viewer.pyramid import Slides
 from services.viewer.routes import search
+from services.viewer.routes.capabilities import CapabilityRoutes
+from services.viewer.routes.frames import FrameRoutes
+from services.viewer.routes.iiif import IiifRoutes
+from services.viewer.routes.metadata import MetadataRoutes
 from services.viewer.routes.pictures import Pictures
 from services.viewer.routes.retrieve import Retrieve
 from services.viewer.routes.slides import SlideRoutes
+from services.viewer.tiled import TiledSlides
 from services.viewer.viewing import Viewing
 
 
@@ -21,7 +26,10 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     app = create_service("viewer", opened, [search.router])
     viewing = Viewing(opened)
     slides = Slides(viewing.bytes, settings.scratch / "slides")
-    raw = [*Retrieve(viewing).routes(), *Pictures(viewing, slides).routes(), *SlideRoutes(viewing, slides).routes()]
+    tiled = TiledSlides(viewing, slides)
+    frames = FrameRoutes(viewing)
+    dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
+    raw = [*dicomweb, *Pictures(viewing, slides).routes(), *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
     # In front: a frame must not try the patterns of the search routes first.
     app.router.routes[:0] = [route.as_route() for route in raw]
     app.state.viewing = viewing

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from pydicom.uid import UID
 
-from isocenter.errors import InvalidInput, NotFound
+from isocenter.errors import NotFound
 from isocenter.imaging.frames import Span
 from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
@@ -54,10 +54,10 @@ class Bytes:
     async def span(self, instance: InstanceSeen, frame: int) -> Span | None:
         """Where frame ``frame`` (1-based, as in DICOMweb) lies; None when frames do not begin on byte boundaries or no index is known.
 
-        InvalidInput for a frame that the instance does not have.
+        NotFound for a frame that the instance does not have.
         """
         if not 1 <= frame <= max(1, instance.frames):
-            raise InvalidInput(f"There is no frame {frame}: the instance has {max(1, instance.frames)}.", field="frame")
+            raise NotFound(f"There is no frame {frame}: the instance has {max(1, instance.frames)}.", field="frame")
         if not is_encapsulated(instance) and instance.pixel_offset is not None and instance.frame_bytes:
             return instance.pixel_offset + (frame - 1) * instance.frame_bytes, instance.frame_bytes
         index = instance.frame_index or await self._long_index(instance)

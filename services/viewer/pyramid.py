@@ -1,6 +1,7 @@
 """Slides as DeepZoom tiles. Sizes are exact (openslide's own DeepZoomGenerator rounds edge tiles wrongly, slides.md section 3).
 
-A tile that is stored as an 8-bit JPEG on the grid asked for is passed through byte for byte (``passthrough.py``); all others are drawn by OpenSlide.
+A tile that is stored as an 8-bit JPEG on the grid asked for is passed through byte for byte (``isocenter/imaging/tiles.py``); all others are
+drawn by OpenSlide.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from isocenter.errors import InvalidInput, NotFound
+from isocenter.imaging.tiles import TileIndex, spliced, tile_index
 from services.viewer.frames import Bytes
-from services.viewer.passthrough import StoredTiles, stored_tiles
 from services.viewer.store import InstanceSeen
 
 TILE_PX = 254  # only for slides without a grid of their own
@@ -55,8 +56,9 @@ class Slide:
             raise InvalidInput("This slide cannot be opened.") from error
         self.width_px, self.height_px = self._slide.dimensions
         self.levels = dzi_levels(self.width_px, self.height_px)
-        self._stored: StoredTiles | None = stored_tiles(path, self.width_px, self.height_px)
-        self.tile_px = self._stored.tile_px if self._stored else TILE_PX
+        index = tile_index([("", path)])
+        self.index: TileIndex | None = index if index and (index.width_px, index.height_px) == (self.width_px, self.height_px) else None
+        self.tile_px = self.index.tile_px if self.index else TILE_PX
         background = self._slide.properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "ffffff")
         self._background = f"#{background}"
 
@@ -82,7 +84,12 @@ class Slide:
         found, columns, rows = self.grid(level)
         if not (0 <= column < columns and 0 <= row < rows):
             raise NotFound(f"Level {level} has {columns} x {rows} tiles.")
-        return self._stored.tile(found.downsample, column, row) if self._stored else None
+        place = self.index.place(found.downsample, column, row) if self.index else None
+        if place is None or (place.width_px, place.height_px) != (self.tile_px, self.tile_px):
+            return None
+        with self.path.open("rb") as file:
+            file.seek(place.offset)
+            return spliced(file.read(place.length), place.head)
 
     def tile(self, level: int, column: int, row: int) -> NDArray[np.uint8]:
         """(rows, columns, 3) of one tile: ``tile_px`` square, smaller at the right and lower edge, exactly."""
@@ -96,6 +103,16 @@ class Slide:
     def overview(self, size_px: int) -> NDArray[np.uint8]:
         """The whole slide, its longer side at most ``size_px``."""
         return np.asarray(self._slide.get_thumbnail((size_px, size_px)).convert("RGB"))
+
+    @property
+    def mpp(self) -> float | None:
+        """Micrometres a pixel at full size, None when the file does not say."""
+        text = self._slide.properties.get(openslide.PROPERTY_NAME_MPP_X)
+        return float(text) if text else None
+
+    def region(self, left: int, top: int, width: int, height: int, downsample: int) -> NDArray[np.uint8]:
+        """(rows, columns, 3) of ``width`` x ``height`` px of the level; ``left``, ``top`` in its pixels."""
+        return self._region(left, top, width, height, downsample)
 
     def _region(self, left: int, top: int, width: int, height: int, downsample: int) -> NDArray[np.uint8]:
         best = self._slide.get_best_level_for_downsample(downsample * 1.0001)

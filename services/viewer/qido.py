@@ -4,44 +4,119 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from sqlalchemy import ColumnElement, false
+from sqlalchemy import ColumnElement, false, func
 
-from isocenter.errors import InvalidInput
+from isocenter.errors import BadRequest
 from isocenter.models import Instance, Series, Study
+from services.viewer.matching import day_range, has_wildcard, is_universal, like_pattern, listed, name_groups
 from services.viewer.store import StudyRow
 
 LIMIT_DEFAULT, LIMIT_MOST = 100, 1000
 CONTROL = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 # What the catalog holds for nobody (it is removed or replaced on the way in): a filter on one of these finds nothing.
-EMPTY = frozenset({"AccessionNumber", "ReferringPhysicianName", "PatientBirthDate", "StudyID", "IssuerOfPatientID", "InstitutionName"})
+EMPTY = frozenset({
+    "AccessionNumber", "ReferringPhysicianName", "PatientBirthDate", "StudyID", "StudyTime", "IssuerOfPatientID", "InstitutionName",
+    "PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime", "RequestAttributesSequence", "OtherPatientIDs",
+})  # fmt: skip
+# With includefield=all, a series also gets these from its metadata object, as far as all its instances agree.
+OF_SERIES = (
+    "SeriesDate", "SeriesTime", "ProtocolName", "Laterality", "PatientPosition", "FrameOfReferenceUID", "ManufacturerModelName", "SliceThickness",
+    "PixelSpacing", "SpacingBetweenSlices", "PatientAge", "ScanningSequence", "EchoTime", "RepetitionTime", "KVP",
+)  # fmt: skip
+
+# Attributes of the study modules; besides them a study is asked for those of the patient (group 0010), never for those of its series.
+OF_STUDY = ("00080020", "00080030", "00081030", "00081032", "00101010", "00101020", "00101030")
 
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What ``includefield`` asks for beyond the default attributes: tags, and whether it said ``all``."""
+
+    tags: tuple[str, ...] = ()
+    everything: bool = False
+
+    def of(self, level: str) -> tuple[str, ...]:
+        """Tags to be looked up at a level above the instance."""
+        if level == "study":
+            return tuple(tag for tag in (*self.tags, *(OF_STUDY if self.everything else ())) if tag.startswith("0010") or tag in OF_STUDY)
+        if level == "instance" or not self.everything:
+            return self.tags
+        return (*self.tags, *(_tag(keyword) for keyword in OF_SERIES))
+
+    def __bool__(self) -> bool:
+        return bool(self.tags) or self.everything
+
+
+def _tag(keyword: str) -> str:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return f"{tag:08X}"
+
+
 def keyword_of(name: str) -> str:
-    """The keyword of a parameter given as keyword or as eight hex digits; InvalidInput for neither."""
+    """The keyword of a parameter given as keyword or as eight hex digits; BadRequest for neither.
+
+    Of a path into a sequence (``RequestAttributesSequence.ScheduledProcedureStepID``) the sequence's own.
+    """
+    shown = name[:64]
+    name, *inner = name.split(".")
     if len(name) == 8:
         with contextlib.suppress(ValueError):
             name = keyword_for_tag(int(name, 16)) or name
-    if tag_for_keyword(name) is None:
-        raise InvalidInput(f"{name[:64]} is no DICOM attribute; use a keyword such as PatientID, or a tag such as 00100020.", field=name[:64])
+    if tag_for_keyword(name) is None or (inner and dictionary_VR(name) != "SQ"):
+        raise BadRequest(f"{shown} is no DICOM attribute; use a keyword such as PatientID, or a tag such as 00100020.", field=shown)
+    for part in inner:
+        keyword_of(part)
     return name
 
 
 def page_of(query: Sequence[tuple[str, str]]) -> tuple[int, int]:
-    """(limit, offset); InvalidInput for what is no whole number from 0."""
+    """(limit, offset); BadRequest for what is no whole number from 0."""
     values = dict(query)
     numbers = []
     for name, default in (("limit", LIMIT_DEFAULT), ("offset", 0)):
         text = values.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise InvalidInput(f"{name} must be a whole number from 0.", field=name)
+            raise BadRequest(f"{name} must be a whole number from 0.", field=name)
         numbers.append(int(text))
     return min(numbers[0], LIMIT_MOST), numbers[1]
+
+
+def fields_of(query: Sequence[tuple[str, str]]) -> Fields:
+    """``includefield``, once or several times, each a keyword, a tag, a list of them, or ``all``. Private tags are passed over."""
+    tags: list[str] = []
+    everything = False
+    for name, value in query:
+        if name != "includefield":
+            continue
+        for part in value.split(","):
+            part = part.strip()
+            if part.lower() == "all":
+                everything = True
+            elif part and not (len(part) == 8 and _is_private(part)):
+                tags.append(_tag(keyword_of(part)))
+    return Fields(tuple(dict.fromkeys(tags)), everything)
+
+
+def _is_private(tag: str) -> bool:
+    try:
+        return bool((int(tag, 16) >> 16) % 2)
+    except ValueError:
+        return False
+
+
+def fuzzy_of(query: Sequence[tuple[str, str]]) -> bool:
+    """``fuzzymatching``; BadRequest for anything but true and false."""
+    text = dict(query).get("fuzzymatching", "false").lower()
+    if text not in ("true", "false", ""):
+        raise BadRequest("fuzzymatching is true or false.", field="fuzzymatching")
+    return text == "true"
 
 
 def conditions(
@@ -49,74 +124,81 @@ def conditions(
 ) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
     """(conditions on this level, conditions that some series must meet) of a query's parameters.
 
-    Matching: single value, list of UIDs, wildcard, date range; an empty value or ``*`` matches everything.
+    Matching: single value, list of UIDs, wildcard, date range, person name; an empty value or ``*`` matches everything.
     """
     here: list[ColumnElement[bool]] = []
     of_series: list[ColumnElement[bool]] = []
+    fuzzy = fuzzy_of(query)
     for name, value in query:
-        if name in CONTROL or not value.strip('* "'):
+        if name in CONTROL:
             continue
         keyword = keyword_of(name)
+        if is_universal(value) and (keyword in columns or keyword in EMPTY or keyword == "ModalitiesInStudy"):
+            continue
         value = value.strip('"')
         if keyword == "ModalitiesInStudy" and series_columns is not None:
-            of_series.append(Series.modality.in_(_listed(value)))
+            of_series.append(_text_condition(Series.modality, value))
         elif keyword in columns:
-            here.append(_condition(keyword, columns[keyword], value))
+            here.append(_condition(keyword, columns[keyword], value, fuzzy))
         elif series_columns is not None and keyword in series_columns:
-            of_series.append(_condition(keyword, series_columns[keyword], value))
+            if not is_universal(value):
+                of_series.append(_condition(keyword, series_columns[keyword], value, fuzzy))
         elif keyword in EMPTY:
             here.append(false())
         else:
-            raise InvalidInput(f"Searching by {keyword} is not offered here; see docs/operations.md for the list.", field=name)
+            offered = ", ".join(sorted({*columns, *(series_columns or {}), *EMPTY}))
+            raise BadRequest(f"Searching by {keyword} is not offered at this level. Offered: {offered}.", field=name)
     return here, of_series
 
 
-def _listed(value: str) -> list[str]:
-    return [part for part in value.replace("\\", ",").split(",") if part][:500]
-
-
-def _condition(keyword: str, column: Any, value: str) -> ColumnElement[bool]:
+def _condition(keyword: str, column: Any, value: str, fuzzy: bool) -> ColumnElement[bool]:
     vr = dictionary_VR(keyword)
     if vr == "UI":
-        return column.in_(_listed(value))  # type: ignore[no-any-return]
+        return column.in_(listed(value))  # type: ignore[no-any-return]
     if vr == "DA":
-        return _dates(column, value)
-    if vr == "IS":
-        if not value.lstrip("-").isdigit():
-            raise InvalidInput(f"{keyword} must be a whole number.", field=keyword)
+        return _dates(keyword, column, value)
+    if vr in ("IS", "US"):
+        if not value.lstrip("-").isdigit() or len(value) > 9:
+            raise BadRequest(f"{keyword} must be a whole number.", field=keyword)
         return column == int(value)  # type: ignore[no-any-return]
     if vr == "PN":
-        value = value.split("=")[0].rstrip("^")
-    if "*" in value or "?" in value:
-        pattern = "".join({"*": "%", "?": "_"}.get(letter, "\\" + letter if letter in "%_\\" else letter) for letter in value)
-        return column.like(pattern, escape="\\")  # type: ignore[no-any-return]
-    return column.in_(_listed(value)) if vr == "CS" else column == value  # type: ignore[no-any-return]
+        return _name(column, value, fuzzy)
+    return _text_condition(column, value)
 
 
-def _dates(column: Any, value: str) -> ColumnElement[bool]:
-    """PS3.4 C.2.2.2.5: a day, or from-to with either end open. Dates are the released, shifted ones."""
-    start, dash, end = value.partition("-")
-    first, last = _day(start), _day(end)
-    if not dash:
-        return column == first  # type: ignore[no-any-return]
-    parts: list[ColumnElement[bool]] = [column.is_not(None)]
-    if first:
-        parts.append(column >= first)
-    if last:
-        parts.append(column <= last)
-    result = parts[0]
-    for part in parts[1:]:
-        result = result & part
+def _text_condition(column: Any, value: str) -> ColumnElement[bool]:
+    if has_wildcard(value):
+        return column.like(like_pattern(value), escape="\\")  # type: ignore[no-any-return]
+    parts = listed(value)
+    return column.in_(parts) if len(parts) > 1 and "\\" in value else column == value  # type: ignore[no-any-return]
+
+
+def _name(column: Any, value: str, fuzzy: bool) -> ColumnElement[bool]:
+    """The catalog's names are pseudonyms of one alphabetic word: ideographic and phonetic groups match nothing."""
+    alphabetic, *others = name_groups(value)
+    if not all(is_universal(group) for group in others):
+        return false()
+    if not fuzzy:
+        return _text_condition(column, alphabetic)
+    words = [word.strip("*?") for word in alphabetic.replace(",", " ").replace("^", " ").split() if word.strip("*?")]
+    result: ColumnElement[bool] = column.is_not(None)
+    for word in words:
+        result = result & func.upper(column).like(like_pattern(word).upper() + "%", escape="\\")
     return result
 
 
-def _day(text: str) -> date | None:
-    if not text:
-        return None
+def _dates(keyword: str, column: Any, value: str) -> ColumnElement[bool]:
+    """PS3.4 C.2.2.2.5: a day, or from-to with either end open. Dates are the released, shifted ones."""
     try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 and text.isdigit() else date.fromisoformat(text)
+        first, last = day_range(value)
     except ValueError as error:
-        raise InvalidInput("A date is YYYYMMDD, a range YYYYMMDD-YYYYMMDD with either end open.", field="StudyDate") from error
+        raise BadRequest("A date is YYYYMMDD, a range YYYYMMDD-YYYYMMDD with either end open.", field=keyword) from error
+    result: ColumnElement[bool] = column.is_not(None)
+    if first:
+        result = result & (column >= first)
+    if last:
+        result = result & (column <= last)
+    return result
 
 
 def element(keyword: str, *values: Any) -> tuple[str, Json]:
@@ -168,3 +250,14 @@ def instance_json(instance: Instance, series: Series, study: Study) -> Json:
         element("Columns", instance.columns), element("AvailableTransferSyntaxUID", instance.transfer_syntax_uid), *frames,
     )  # fmt: skip
 
+
+def with_fields(document: Json, sources: Sequence[Mapping[str, Any]], fields: Fields, level: str) -> Json:
+    """The document with the attributes asked for, where all ``sources`` (released objects' headers) agree; the catalog's own values stay."""
+    if not sources:
+        return document
+    first = sources[0]
+    if level == "instance" and fields.everything:
+        return dict(sorted({**first, **document}.items()))
+    wanted = [tag for tag in fields.of(level) if tag in first and tag not in document]
+    extra = {tag: first[tag] for tag in wanted if all(other.get(tag) == first[tag] for other in sources[1:])}
+    return dict(sorted({**document, **extra}.items())) if extra else document

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -10,7 +11,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from isocenter.auth import Permission, Principal
-from isocenter.errors import IsocenterError
+from isocenter.errors import BadRequest, InvalidInput, IsocenterError, NotAcceptable, RangeNotSatisfiable
+from isocenter.imaging.decode import PixelsUnreadable
 from isocenter.resources import Resources
 from isocenter.web import principal_of_scope, send_problem
 
@@ -36,14 +38,41 @@ class Asked:
         return next((value for key, value in self.scope["headers"] if key == name), b"")
 
     async def answer(self, body: bytes, media_type: str, headers: Headers, status: int = 200) -> None:
-        """One whole body; 304 without it when the client's ETag is the one in ``headers``."""
-        tag = next((value for name, value in headers if name == b"etag"), b"")
-        if status == 200 and tag and tag in self.header(b"if-none-match"):
-            await self.start(304, headers)
-            await self.send({"type": "http.response.body", "body": b""})
+        """One whole body, or the range of it that the client asks for; 304 without it when the client's ETag is the one in ``headers``."""
+        if status == 200 and await self.unchanged(headers):
             return
-        await self.start(status, [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode()), *headers])
+        kind = (b"content-type", media_type.encode())
+        span = self.wanted_range(len(body), headers) if status == 200 else None
+        if span is not None:
+            offset, length = span
+            place = (b"content-range", f"bytes {offset}-{offset + length - 1}/{len(body)}".encode())
+            await self.start(206, [kind, (b"content-length", str(length).encode()), place, *headers])
+            await self.send({"type": "http.response.body", "body": body[offset : offset + length]})
+            return
+        await self.start(status, [kind, (b"content-length", str(len(body)).encode()), *headers])
         await self.send({"type": "http.response.body", "body": body})
+
+    async def unchanged(self, headers: Headers) -> bool:
+        """True after a 304 was sent, because the client has what ``headers`` tag."""
+        tag = next((value for name, value in headers if name == b"etag"), b"")
+        if not tag or tag not in self.header(b"if-none-match"):
+            return False
+        await self.start(304, headers)
+        await self.send({"type": "http.response.body", "body": b""})
+        return True
+
+    def wanted_range(self, size: int, headers: Headers = []) -> tuple[int, int] | None:  # noqa: B006 - never changed
+        """(offset, length) of one byte range (RFC 9110 14.2); None for none, several, or an If-Range that is not the tag."""
+        match = re.fullmatch(rb"bytes=(\d{0,18})-(\d{0,18})", self.header(b"range").strip())
+        condition = self.header(b"if-range")
+        if match is None or match.group() == b"bytes=-" or (condition and (b"etag", condition) not in headers):
+            return None
+        first, last = match.groups()
+        start = int(first) if first else max(0, size - int(last))
+        end = min(size, int(last) + 1) if first and last else size
+        if start >= size or end <= start:
+            raise RangeNotSatisfiable(f"The body has {size} bytes.", field="Range")
+        return start, end - start
 
     async def start(self, status: int, headers: Headers) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -57,11 +86,16 @@ class Asked:
 class RawRoute:
     """An ASGI endpoint at ``path`` for those who have ``permission``; its errors are problem+json."""
 
-    def __init__(self, path: str, permission: Permission, answer: Callable[[Asked], Awaitable[None]], resources: Resources) -> None:
+    def __init__(
+        self, path: str, permission: Permission, answer: Callable[[Asked], Awaitable[None]], resources: Resources, methods: Sequence[str] = ("GET",)
+    ) -> None:
         self.path = path
         self.permission = permission
+        self.methods = list(methods)
         self._answer = answer
         self._resources = resources
+        # DICOMweb and IIIF answer 400 where the rest of the product answers 422.
+        self._standard = path.startswith(("/dicom-web", "/iiif"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["isocenter_route"] = self.path
@@ -69,8 +103,17 @@ class RawRoute:
             principal = principal_of_scope(scope, self._resources)
             principal.require(self.permission)
             await self._answer(Asked(scope, send, principal))
+        except InvalidInput as error:
+            await send_problem(send, self._as_standard(error))
         except IsocenterError as error:
             await send_problem(send, error)
 
+    def _as_standard(self, error: InvalidInput) -> IsocenterError:
+        if not self._standard or isinstance(error, BadRequest):
+            return error
+        if isinstance(error, PixelsUnreadable):
+            return NotAcceptable(f"{error.detail} The object itself can be retrieved as it is stored.")
+        return BadRequest(error.detail, field=error.field)
+
     def as_route(self) -> Route:
-        return Route(self.path, self, methods=["GET"], include_in_schema=False)
+        return Route(self.path, self, methods=self.methods, include_in_schema=False)

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian
@@ -28,12 +28,20 @@ _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SI
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a picture is wanted: window in modality units (Hounsfield for CT), longest side in px, ``image/jpeg`` or ``image/png``."""
+    """How a picture is wanted: window in modality units (Hounsfield for CT), longest side in px, ``image/jpeg`` or ``image/png``.
+
+    ``viewport``: (width, height) in px to fit into, larger or smaller; ``crop``: (left, top, width, height) in px of the image, first;
+    ``annotations``: patient, technique; ``profile``: embed the object's ICC profile.
+    """
 
     window: Window | None = None
     size_px: int | None = None
     media_type: str = "image/jpeg"
     quality: int = JPEG_QUALITY
+    viewport: tuple[int, int] | None = None
+    crop: tuple[int, int, int, int] | None = None
+    annotations: tuple[str, ...] = ()
+    profile: bool = False
 
 
 def parse_window(text: str | None) -> Window | None:
@@ -76,7 +84,7 @@ def frame_picture(header: bytes, frame: bytes, number: int, look: Look) -> bytes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = one_frame(header, frame)
-        return picture(to_uint8(decode(ds, 0), ds, look.window, number), look)
+        return _dicom_picture(to_uint8(decode(ds, 0), ds, look.window, number), ds, look)
 
 
 def object_picture(data: bytes, number: int, look: Look) -> bytes:
@@ -84,7 +92,50 @@ def object_picture(data: bytes, number: int, look: Look) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = pydicom.dcmread(io.BytesIO(data), force=True)
-        return picture(to_uint8(decode(ds, number), ds, look.window, number), look)
+        return _dicom_picture(to_uint8(decode(ds, number), ds, look.window, number), ds, look)
+
+
+def _dicom_picture(pixels: NDArray[np.uint8], ds: Dataset, look: Look) -> bytes:
+    shown = _placed(pixels, look)
+    if look.annotations:
+        shown = _annotated(shown, ds, look.annotations)
+    holder = (ds.get("OpticalPathSequence") or [ds])[0]
+    profile = holder.get("ICCProfile") if look.profile else None
+    if not profile:
+        return picture(shown, look)
+    buffer = io.BytesIO()
+    kind = {"image/png": ("PNG", {}), "image/jpeg": ("JPEG", {"quality": look.quality})}[look.media_type]
+    Image.fromarray(shown).save(buffer, kind[0], icc_profile=bytes(profile), **kind[1])
+    return buffer.getvalue()
+
+
+def _placed(pixels: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+    """Cropped, then fitted into the viewport with its proportions (PS3.18 8.3.5.1.3)."""
+    if look.crop is not None:
+        left, top, width, height = look.crop
+        pixels = pixels[top : top + height, left : left + width]
+        if not pixels.size:
+            raise InvalidInput("The region of the viewport lies outside the image.", field="viewport")
+    if look.viewport is not None:
+        scale = min(look.viewport[0] / pixels.shape[1], look.viewport[1] / pixels.shape[0])
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
+        pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, method))
+    return np.ascontiguousarray(pixels)
+
+
+def _annotated(pixels: NDArray[np.uint8], ds: Dataset, annotations: tuple[str, ...]) -> NDArray[np.uint8]:
+    """Text in the upper corners: the pseudonym, or modality, slice thickness and tube voltage or field strength."""
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    white = 255 if image.mode == "L" else (255, 255, 255)
+    if "patient" in annotations:
+        draw.text((2, 2), str(ds.get("PatientID", ""))[:32], fill=white, stroke_width=1, stroke_fill=0)
+    if "technique" in annotations:
+        told = [str(ds.get("Modality", ""))]
+        told += [f"{ds.get(name)} {unit}" for name, unit in (("SliceThickness", "mm"), ("KVP", "kV"), ("MagneticFieldStrength", "T")) if ds.get(name)]
+        draw.text((image.width - 2, 2), " ".join(told)[:48], fill=white, stroke_width=1, stroke_fill=0, anchor="ra")
+    return np.asarray(image)
 
 
 def native_frame(header: bytes, frame: bytes) -> bytes:

@@ -15,7 +15,7 @@ from isocenter.audit import record_view
 from isocenter.auth import Permission, Principal
 from isocenter.db import upsert_ignore
 from isocenter.grants import series_visible_to
-from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Study, now
+from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Slide, Study, now
 
 # The grants' own subqueries name Study: the study that a query joins is another one.
 StudyOf = aliased(Study)
@@ -78,6 +78,20 @@ async def instances_of(session: AsyncSession, series_id: int) -> list[InstanceSe
         )
         for row in rows
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SlideSeen:
+    """Micrometres a pixel, power of the objective, and where the tile index lies."""
+
+    mpp: float | None
+    objective_power: float | None
+    tile_index_key: str | None
+
+
+async def slide_seen(session: AsyncSession, series_id: int) -> SlideSeen | None:
+    row = await session.scalar(select(Slide).where(Slide.series_id == series_id))
+    return None if row is None else SlideSeen(row.mpp, row.objective_power, row.tile_index_key)
 
 
 async def note_view(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:
@@ -162,9 +176,9 @@ async def series_rows(
 
 
 async def instance_rows(
-    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int
+    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int, *, of_patient: bool = False
 ) -> list[tuple[Instance, Series, Study]]:
-    """Current instances of visible DICOM series in geometric order; held ones for reviewers only."""
+    """Current instances of visible DICOM series in geometric order; held ones for reviewers only. ``of_patient``: a condition names the patient."""
     query = (
         select(Instance, Series, StudyOf)
         .join(Series, Series.id == Instance.series_id)
@@ -172,9 +186,20 @@ async def instance_rows(
         .where(_dicom_series(principal), Instance.generation == 0, Instance.deleted_at.is_(None), *where)
         .order_by(Series.id, Instance.number, Instance.sop_uid)
     )
+    if of_patient:
+        query = query.join(PatientIdentity, PatientIdentity.id == StudyOf.identity_id).join(Patient, Patient.id == PatientIdentity.patient_id)
     if not principal.may(Permission.REVIEW):
         query = query.where(Instance.state == "visible")
     return [(instance, series, study) for instance, series, study in (await session.execute(query.limit(limit).offset(offset))).all()]
+
+
+async def first_series(session: AsyncSession, principal: Principal, study_ids: Sequence[int]) -> dict[int, Series]:
+    """The first visible DICOM series of each study that has a metadata object."""
+    query = select(Series).where(Series.study_id.in_(study_ids), Series.metadata_key.is_not(None), _dicom_series(principal))
+    found: dict[int, Series] = {}
+    for series in await session.scalars(query.order_by(Series.study_id, Series.number, Series.id)):
+        found.setdefault(series.study_id, series)
+    return found
 
 
 def columns_of(level: str) -> dict[str, Any]:
@@ -182,6 +207,8 @@ def columns_of(level: str) -> dict[str, Any]:
     study = {"StudyInstanceUID": StudyOf.uid, "PatientID": Patient.key, "PatientName": Patient.key, "StudyDate": StudyOf.shifted_date,
              "StudyDescription": StudyOf.description, "PatientSex": StudyOf.sex}  # fmt: skip
     series = {"SeriesInstanceUID": Series.uid, "Modality": Series.modality, "SeriesNumber": Series.number, "SeriesDescription": Series.description,
-              "BodyPartExamined": Series.body_part, "Manufacturer": Series.manufacturer}  # fmt: skip
-    instance = {"SOPInstanceUID": Instance.sop_uid, "SOPClassUID": Instance.sop_class_uid, "InstanceNumber": Instance.number}
-    return study if level == "study" else study | series if level == "series" else {"StudyInstanceUID": StudyOf.uid} | series | instance
+              "BodyPartExamined": Series.body_part, "Manufacturer": Series.manufacturer, "ManufacturerModelName": Series.model_name}  # fmt: skip
+    instance = {"SOPInstanceUID": Instance.sop_uid, "SOPClassUID": Instance.sop_class_uid, "InstanceNumber": Instance.number,
+                "Rows": Instance.rows, "Columns": Instance.columns, "NumberOfFrames": Instance.frames,
+                "AvailableTransferSyntaxUID": Instance.transfer_syntax_uid}  # fmt: skip
+    return study if level == "study" else study | series if level == "series" else study | series | instance

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
+import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
-from isocenter.errors import InvalidInput, NotFound, Unavailable
+from isocenter.errors import BadRequest, InvalidInput, NotFound, Unavailable
 from isocenter.resources import Resources
 from services.viewer import store
 from services.viewer.access import Access, Seen
@@ -50,15 +53,33 @@ class Viewing:
         finally:
             self._waiting -= 1
 
-    def look_of(self, asked: Asked, media_type: str = "image/jpeg") -> Look:
+    def look_of(self, asked: Asked, media_type: str = "image/jpeg", names: tuple[str, ...] = ("window", "size", "viewport", "quality", "format")) -> Look:
         """``window``, ``size`` or ``viewport``, ``quality`` and ``format`` of a query."""
-        query = asked.query
+        query = {name: value for name, value in asked.query.items() if name in names}
         size = query.get("size") or query.get("viewport", "").split(",")[0]
         media_type = {"png": "image/png", "jpeg": "image/jpeg", "": media_type}.get(query.get("format", ""), "")
         if not media_type:
             raise InvalidInput("format is jpeg or png.", field="format")
         quality = _number(query.get("quality"), "quality", 1, 100) or JPEG_QUALITY
         return Look(parse_window(query.get("window")), _number(size, "size", 1, SIZE_MOST_PX), media_type, quality)
+
+    def rendered_look(self, asked: Asked, media_type: str) -> Look:
+        """The parameters of a rendered resource (PS3.18 8.3.5); BadRequest for what is not in the standard or out of bounds."""
+        query = asked.query
+        look = self.look_of(asked, media_type, ("quality", "window"))
+        viewport, crop = _viewport(query.get("viewport"))
+        annotations = tuple(part.strip().lower() for part in query.get("annotation", "").split(",") if part.strip())
+        if set(annotations) - {"patient", "technique"}:
+            raise BadRequest("annotation is patient, technique or both.", field="annotation")
+        profile = query.get("iccprofile", "no").lower()
+        if profile not in ("no", "yes"):
+            raise BadRequest("iccprofile is no or yes; conversion to another colour space is not offered.", field="iccprofile")
+        return replace(look, viewport=viewport, crop=crop, annotations=annotations, profile=profile == "yes")
+
+    async def headers_of(self, metadata_key: str) -> dict[str, dict[str, Any]]:
+        """SOP Instance UID -> DICOM JSON of the instances of a series, from its metadata object, in order."""
+        packed = await self.bytes.whole(metadata_key)
+        return await self.compute(_by_uid, packed)
 
     async def dicom_picture(self, instance: InstanceSeen, number: int, look: Look) -> bytes:
         """Frame ``number`` (1-based) of an instance as a picture."""
@@ -91,6 +112,24 @@ class Viewing:
         """One download event per account, series and hour, written before the first byte."""
         async with self.resources.db.write() as session:
             await store.note_download(session, principal, seen.series)
+
+
+def _viewport(text: str | None) -> tuple[tuple[int, int] | None, tuple[int, int, int, int] | None]:
+    """(size to fit into, crop) of ``width,height[,left,top,width,height]``; BadRequest for anything else."""
+    if not text:
+        return None, None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (2, 6) or not all(part.isascii() and part.isdigit() and len(part) < 8 for part in parts):
+        raise BadRequest("viewport is width,height or width,height,left,top,width,height in whole pixels.", field="viewport")
+    numbers = [int(part) for part in parts]
+    if not all(1 <= side <= SIZE_MOST_PX for side in numbers[:2]) or (len(numbers) == 6 and not all(numbers[4:])):
+        raise BadRequest(f"The sides of a viewport are from 1 to {SIZE_MOST_PX} pixels, those of its region at least 1.", field="viewport")
+    return (numbers[0], numbers[1]), (numbers[2], numbers[3], numbers[4], numbers[5]) if len(numbers) == 6 else None
+
+
+def _by_uid(packed: bytes) -> dict[str, dict[str, Any]]:
+    documents = orjson.loads(gzip.decompress(packed))
+    return {str(document.get("00080018", {}).get("Value", [""])[0]): document for document in documents}
 
 
 def _number(text: str | None, name: str, least: int, most: int) -> int | None:

@@ -198,6 +198,7 @@ async def close_series(session: AsyncSession, closed: Closed) -> str:
     series.size_bytes = sum(row.size_bytes for row in instances)
     series.metadata_key = closed.metadata_key
     series.thumbnail_key = closed.thumbnail_key
+    await session.execute(update(Slide).where(Slide.series_id == series.id).values(tile_index_key=closed.tile_index_key))
     held = any(row.state == "held" for row in instances)
     series.state = "held" if held or not instances else "visible"
     stacks = await _stacks(session, series, closed)
