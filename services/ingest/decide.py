@@ -287,8 +287,9 @@ async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: Labe
     proposal = {
         "case_key": case.key,
         "scheme": scheme.code,
-        "value": pointer.value if pointer else "",
-        "confidence": 1.0,
+        "value": "",
+        "current": pointer.value if pointer else "",
+        "confidence": 0.0,
         "reason": "reopened",
         "reports": [],
         "number": count + 1,

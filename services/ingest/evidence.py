@@ -83,6 +83,8 @@ async def _choices(session: AsyncSession, review: Review) -> list[Choice]:
             .where(LabelScheme.disease_id == review.disease_id, LabelScheme.code == str(review.proposal.get("scheme", "")))
         )
         titles |= {code: (en, zh) for code, en, zh in rows}
+    if review.kind == "pixels":
+        titles |= {"accept": ("No text: show it", "没有文字：可以显示"), "refuse": ("Text: refuse it", "有文字：拒绝")}
     if review.kind == "disease":
         titles |= {code: (en, zh) for code, en, zh in await session.execute(select(Disease.code, Disease.title_en, Disease.title_zh))}
     if review.kind == "link":

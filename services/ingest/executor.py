@@ -8,9 +8,12 @@ are run one by one in a pool of their own, and only the culprit is quarantined (
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -23,14 +26,20 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 Common = TypeVar("Common")
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NICE = 5  # import work gives way to people looking at images
 ATTEMPTS = 3
 SECONDS_PER_ITEM = 120
 _BREAKS = (BrokenExecutor, CancelledError, TimeoutError, MemoryError)
 
 
-def _worker_starts() -> None:
+def _worker_starts(parent: int) -> None:
+    """Give way to people, and end with the process that started us, also when that is killed."""
     os.nice(NICE)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
 
 
 def open_executor(spec: str) -> Executor:
@@ -39,7 +48,7 @@ def open_executor(spec: str) -> Executor:
     if kind == "inline":
         return ThreadPoolExecutor(1, thread_name_prefix="ingest")
     if kind == "processes" and rest.isdigit() and int(rest) > 0:
-        return ProcessPoolExecutor(int(rest), mp_context=multiprocessing.get_context("spawn"), initializer=_worker_starts)
+        return ProcessPoolExecutor(int(rest), mp_context=multiprocessing.get_context("spawn"), initializer=_worker_starts, initargs=(os.getpid(),))
     if kind == "dask":
         from distributed import Client  # optional extra, imported in this one place
 

@@ -320,3 +320,66 @@ async def test_follow_up_when_its_file_is_gone_then_it_ends_with_a_reason_and_no
     await ingest_here.settled()
     (item,) = await ingest_here.items(view["key"])
     assert (item["outcome"], item["reason"]) == ("refused", "source-gone")
+
+
+async def test_import_when_another_hospital_brings_the_same_images_then_nothing_of_the_first_is_touched(ingest: Ingest) -> None:
+    """Found by a newcomer: the second hospital's tables re-dated the first one's reports and made phantom cases."""
+    slices(ingest, "1.2.3")
+    table = write_table(ingest.root / "tables" / "r.csv", [imaging_row(impression=MALIGNANT)])
+    await ingest.run(ingest.root / "images", {"path": str(table)}, hospital="H1")
+
+    async def seen() -> tuple[Any, ...]:
+        async with ingest.resources.db.read() as session:
+            return (
+                sorted((await session.execute(select(Case.key, Case.deleted_at).where(Case.deleted_at.is_(None)))).all()),
+                [r.shifted_date for r in await session.scalars(select(Report).where(Report.deleted_at.is_(None)).order_by(Report.id))][:1],
+                sorted(await session.scalars(select(Series.uid))),
+                [(row.value, row.state) for row in await session.scalars(select(CaseLabel))],
+            )
+
+    before = await seen()
+    again = await ingest.run(ingest.root / "images", {"path": str(table)}, hospital="H2")
+    assert again["counts"]["files"]["duplicate"] == 3
+    assert await seen() == before
+    await ingest.call("POST", f"/imports/{again['key']}/withdraw")
+    await ingest.settled()
+    assert await seen() == before
+
+
+async def test_withdraw_when_the_import_brought_the_report_then_its_label_goes(ingest: Ingest) -> None:
+    slices(ingest, "1.2.3")
+    await ingest.run(ingest.root / "images", diseases=["liver"])
+    table = write_table(ingest.root / "tables" / "r.csv", [imaging_row(impression=MALIGNANT)])
+    view = await ingest.run(None, {"path": str(table)})
+    async with ingest.resources.db.read() as session:
+        assert (await session.scalars(select(CaseLabel.value))).one() == "1"
+    await ingest.call("POST", f"/imports/{view['key']}/withdraw")
+    await ingest.settled()
+    async with ingest.resources.db.read() as session:
+        assert (await session.scalars(select(CaseLabel.value))).first() is None
+        assert (await session.scalars(select(Report.deleted_at))).one() is not None
+        assert (await session.scalars(select(Case.deleted_at))).one() is None
+
+
+async def test_refusal_when_the_same_file_comes_again_then_nobody_is_asked_again(ingest_here: Ingest) -> None:
+    path = write_ct(ingest_here.root / "images" / "a.dcm", uid="1.2.3")
+    ds = pydicom.dcmread(path)
+    del ds.StudyInstanceUID, ds.SeriesInstanceUID
+    ds.save_as(path)
+    await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    waits = await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    assert [item["reason"] for item in await ingest_here.items(waits["key"])] == ["waits-already"]
+    (review,) = (await ingest_here.call("GET", "/reviews", params={"kind": "identifiers"}))["items"]
+    await ingest_here.call("POST", f"/reviews/{review['key']}/decision", {"value": "refuse", "revision": review["revision"]})
+    again = await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    assert [item["reason"] for item in await ingest_here.items(again["key"])] == ["refused-before"]
+    assert (await ingest_here.call("GET", "/reviews/counts"))["open"] == 0
+
+
+async def test_provided_labels_when_two_imports_differ_then_a_person_decides(ingest_here: Ingest) -> None:
+    slices(ingest_here, "1.2.3")
+    for value in ("1", "0"):
+        labels = write_table(ingest_here.root / "tables" / f"labels{value}.csv", [("1000001", value)], ("patient_id", "label"), "utf-8")
+        await ingest_here.run(ingest_here.root / "images", {"path": str(labels), "kind": "labels"}, diseases=["liver"])
+    page = await ingest_here.call("GET", "/reviews", params={"kind": "label"})
+    assert [item["proposal"]["reason"] for item in page["items"]] == ["provided-contradict"]

@@ -289,7 +289,8 @@ async def _change(request: Request, opened: Resources, who: Principal, key: str,
             await session.execute(update(ImportItem).where(ImportItem.import_id == row.id, ImportItem.outcome.is_(None)).values(**detail))
             staged = [f"{row.key}/"]
         if state == "withdrawn":
-            await clinical.withdraw_import(session, row.id)
+            cases = await clinical.withdraw_import(session, row.id)
+            await imports.add_batches(session, row.id, imports.AGAIN, [({"cases": cases}, 1)])  # labels of the cases that stay
         audit.record(session, who, f"import-{verb}", f"import:{key}", before={"state": before}, after={"state": state})
     for prefix in staged:
         await asyncio.to_thread(_remove_staged, opened, prefix)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from isocenter.models import ImportItem, Instance, Series, Tombstone
+from isocenter.models import Import, ImportItem, Instance, Series, Tombstone
 from services.ingest import identity
 from services.ingest.assign import body_part_term
 from services.ingest.identity import ImportCapsule, ItemCapsule, StudyCapsule
@@ -61,15 +61,14 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
         overrides = set(await session.scalars(decided))
         hmacs = [reading.source_hmac for c in sealed.values() if (reading := c.reading or c.resource)]
         known_sources = await _known_sources(session, hmacs)
-        uids = [context.key.uid(c.reading.facts.sop_uid) for c in sealed.values() if c.reading and c.reading.facts.sop_uid]
-        known_uids: dict[str, str] = dict(
-            await imports.chunked(session, select(Instance.sop_uid, Instance.pixel_hash).where(Instance.generation == 0), Instance.sop_uid, uids)
-        )
+        known_uids = await _known_uids(session, [context.key.uid(c.reading.facts.sop_uid) for c in sealed.values() if c.reading and c.reading.facts.sop_uid])
+        answered = await _decided_before(session, context, hmacs)
         tombstones = set(await session.scalars(select(Tombstone.key_hmac).where(Tombstone.kind == "patient")))
     exams = _exams(context, [sealed[item] for item in ids])
     drafts: dict[str, Draft] = {}
     updates: list[dict[str, Any]] = []
     places: list[tuple[int, str, str, str]] = []  # item, study uid, series uid, SOP uid
+    known: list[dict[str, Any]] = []  # items whose image is there already: they point to its study and series
     seen: dict[str, int] = {}
     pixels: dict[str, tuple[int, str]] = {}
     for item in ids:
@@ -80,6 +79,9 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
             updates.append(_settled(item, Outcome.DUPLICATE, "same-file", "The same file occurs earlier in this import.", seen[source_hmac]))
             continue
         seen[source_hmac] = item
+        if source_hmac in answered and item not in overrides:
+            updates.append(_settled(item, *answered[source_hmac]))
+            continue
         if reading is None:
             continue  # other resources are stored in the release stage
         if reading.review is not None and item not in overrides:
@@ -94,9 +96,14 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
             updates.append(_settled(item, Outcome.DUPLICATE, "same-image", detail, pixels[sop_uid][0]))
             continue
         before = known_sources.get(source_hmac)
-        if before is None and known_uids.get(sop_uid) == reading.pixel_hash:
-            before = (sop_uid, False)
-        conflict = (sop_uid in pixels or (sop_uid in known_uids and known_uids[sop_uid] != reading.pixel_hash)) and before is None
+        if before is None and sop_uid in known_uids and known_uids[sop_uid].pixel_hash == reading.pixel_hash:
+            before = known_uids[sop_uid]
+        if before is not None:
+            detail = "This image was deleted from the catalog before; restore it there." if before.deleted else "This image is in the catalog already."
+            updates.append(_settled(item, Outcome.DUPLICATE, "deleted-before" if before.deleted else "known-image", detail))
+            known.append({"id": item, "study_id": before.study_id, "series_id": before.series_id})
+            continue
+        conflict = sop_uid in pixels or sop_uid in known_uids
         if conflict:
             # Another image under a used UID: both are kept, the later one under a UID of its own.
             sop_uid = context.key.uid(f"{facts.sop_uid}|{reading.pixel_hash}")
@@ -107,17 +114,7 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
             continue
         draft.series.setdefault(context.key.uid(facts.series_uid), facts)
         places.append((item, draft.study_uid, context.key.uid(facts.series_uid), sop_uid))
-        if before is not None:
-            deleted = before[1]
-            updates.append(
-                _settled(
-                    item,
-                    Outcome.DUPLICATE,
-                    "deleted-before" if deleted else "known-image",
-                    "This image was deleted from the catalog before; restore it there." if deleted else "This image is in the catalog already.",
-                )
-            )
-        elif conflict:
+        if conflict:
             detail = "Another image bears the same UID; this one got its own."
             updates.append({"id": item, "outcome": None, "reason": "uid-used-twice", "detail": detail, "duplicate_of": None})
         sealed[item] = replace(capsule, reading=replace(reading, facts=facts, identified=identified), sop_uid=sop_uid)
@@ -126,6 +123,7 @@ async def group_items(context: Context, ids: Sequence[int], listed: Sequence[Ima
         kept = {study for item, study, _, _ in places if item not in refused}
         rows = await clinical.write_studies(session, context, {uid: draft for uid, draft in drafts.items() if uid in kept})
         await imports.set_items(session, updates)
+        await imports.set_items(session, known)
         placed = [(item, study, series) for item, study, series, _ in places if item not in refused]
         await imports.set_items(session, [{"id": item, "study_id": rows.studies[study], "series_id": rows.series[series]} for item, study, series in placed])
         await capsules.put(session, context.key, "item", [(item, sealed[item]) for item, _, _, _ in places], days=context.days)
@@ -135,15 +133,52 @@ def _settled(item: int, outcome: Outcome, reason: str, detail: str, duplicate_of
     return {"id": item, "outcome": outcome.value, "reason": reason, "detail": detail, "duplicate_of": duplicate_of}
 
 
-async def _known_sources(session: Any, hmacs: list[str]) -> dict[str, tuple[str, bool]]:
-    """source hash -> (SOP UID, deleted) of instances that are in the catalog already."""
-    rows = await imports.chunked(
-        session,
-        select(Instance.source_hmac, Instance.sop_uid, Instance.deleted_at, Series.deleted_at).join(Series, Series.id == Instance.series_id),
-        Instance.source_hmac,
-        hmacs,
+@dataclass(frozen=True, slots=True)
+class Before:
+    """An image that is in the catalog already."""
+
+    pixel_hash: str
+    study_id: int
+    series_id: int
+    deleted: bool
+
+
+_BEFORE = (
+    select(Instance.source_hmac, Instance.sop_uid, Instance.pixel_hash, Series.study_id, Series.id, Instance.deleted_at, Series.deleted_at)
+    .join(Series, Series.id == Instance.series_id)
+    .where(Instance.generation == 0)
+)
+
+
+async def _known_sources(session: Any, hmacs: list[str]) -> dict[str, Before]:
+    """By the hash of the whole file."""
+    rows = await imports.chunked(session, _BEFORE, Instance.source_hmac, hmacs)
+    return {source: Before(pixels, study, series, bool(gone or series_gone)) for source, _, pixels, study, series, gone, series_gone in rows}
+
+
+async def _known_uids(session: Any, uids: list[str]) -> dict[str, Before]:
+    """By the keyed SOP Instance UID."""
+    rows = await imports.chunked(session, _BEFORE, Instance.sop_uid, uids)
+    return {uid: Before(pixels, study, series, bool(gone or series_gone)) for _, uid, pixels, study, series, gone, series_gone in rows}
+
+
+async def _decided_before(session: Any, context: Context, hmacs: list[str]) -> dict[str, tuple[Outcome, str, str]]:
+    """What a person said of the same file of this hospital in an earlier import, or that it still waits there."""
+    statement = (
+        select(ImportItem.source_hmac, ImportItem.outcome, ImportItem.reason)
+        .join(Import, Import.id == ImportItem.import_id)
+        .where(Import.hospital_id == context.hospital_id, Import.id != context.import_id, Import.state != "withdrawn")
+        .order_by(ImportItem.id)
     )
-    return {source: (uid, deleted is not None or series_deleted is not None) for source, uid, deleted, series_deleted in rows}
+    found: dict[str, tuple[Outcome, str, str]] = {}
+    for source, outcome, reason in await imports.chunked(session, statement, ImportItem.source_hmac, hmacs):
+        if reason in ("refused-in-review", "pixels-refused"):
+            found[source] = (Outcome.REFUSED, "refused-before", "A reviewer refused this file in an earlier import.")
+        elif outcome == Outcome.REVIEW.value:
+            found[source] = (Outcome.DUPLICATE, "waits-already", "This file waits for a decision in an earlier import.")
+        elif outcome == Outcome.ACCEPTED.value:
+            found.pop(source, None)
+    return found
 
 
 def _listed_row(listed: Sequence[ImageListRow], path: str) -> ImageListRow | None:

@@ -214,7 +214,11 @@ async def write_answers(
     pointers = {(row.case_id, row.scheme_id): row for (row,) in await imports.chunked(session, select(CaseLabel), CaseLabel.case_id, case_ids)}
     provided: dict[tuple[int, int], Label] = {}
     statement = select(Label).where(Label.source == "provided").order_by(Label.id)
+    disputed: set[tuple[int, int]] = set()
     for (row,) in await imports.chunked(session, statement, Label.case_id, case_ids):
+        earlier = provided.get((row.case_id, row.scheme_id))
+        if earlier is not None and earlier.value != row.value:
+            disputed.add((row.case_id, row.scheme_id))
         provided[row.case_id, row.scheme_id] = row
     asked: list[dict[str, Any]] = []
     sure: list[str] = []
@@ -225,8 +229,13 @@ async def write_answers(
         counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
         said = _decide(question, answer, ids.get(counts), new, pointers.get(place), provided.get(place))
         if said is None:
+            pointer = pointers.get(place)
+            if pointer is not None and pointer.state != "decided":
+                await session.delete(pointer)  # what spoke for this label was withdrawn or unlinked
             continue
         label_id, value, state, reason = said
+        if place in disputed and state != "decided":
+            state, reason = "review", "provided-contradict"  # two imports brought different labels: nothing is overwritten silently
         subject = f"case:{question.case_key}:{question.scheme.code}"
         if state != "decided":
             await _point(session, place, pointers.get(place), label_id, value, state)

@@ -75,7 +75,8 @@ async def _known(session: AsyncSession, context: Context) -> Known:
     in_order = await session.scalars(
         select(ImportItem.study_id)
         .join(Study, Study.id == ImportItem.study_id)
-        .where(ImportItem.import_id == context.import_id, Study.deleted_at.is_(None))
+        # Images that another hospital brought before stay theirs: nothing of this import touches them.
+        .where(ImportItem.import_id == context.import_id, Study.deleted_at.is_(None), Study.hospital_id == context.hospital_id)
         .order_by(ImportItem.ordinal)
     )
     own = list(dict.fromkeys(study for study in in_order if study is not None))

@@ -48,8 +48,8 @@ async def scrub(context: Context, report_ids: Sequence[int], *, last: bool) -> N
     days: dict[int, int] = {}
     for report, capsule in sorted(reports.items()):
         linked = [studies[study] for study in sorted(of_report.get(report, ())) if study in studies]
-        number = linked[0].number if linked else capsule.number
-        days[report] = context.key.shift_days(context.hospital, number)
+        whose = linked[0] if linked else capsule
+        days[report] = context.key.shift_days(whose.hospital, whose.number)
         values = tuple(dict.fromkeys(value for study in (*linked, None) for value in known_values(study, (capsule,))))
         tasks.append(ScrubTask(report, tuple(capsule.row.sections.as_dict().items()), values, days[report]))
     texts = await context.pool.run(scrub_reports, context.common, tasks, _crashed)

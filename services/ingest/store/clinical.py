@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.changes import note_changes
@@ -18,8 +18,10 @@ from isocenter.models import (
     ExamTally,
     ImportItem,
     Instance,
+    Link,
     Patient,
     PatientIdentity,
+    Report,
     Review,
     Series,
     Slide,
@@ -279,6 +281,16 @@ async def cases_of_studies(session: AsyncSession, study_ids: Iterable[int]) -> d
     return found
 
 
+async def _withdraw_reports(session: AsyncSession, import_id: int) -> set[int]:
+    """Soft-delete the reports this import brought and end their links; the cases whose labels they spoke for."""
+    brought = select(Report.id).where(Report.import_id == import_id)
+    linked = select(Link.study_id).where(Link.report_id.in_(brought), Link.active.is_(True))
+    cases = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.study_id.in_(linked))))
+    await session.execute(update(Link).where(Link.report_id.in_(brought)).values(active=False))
+    await session.execute(update(Report).where(Report.import_id == import_id, Report.deleted_at.is_(None)).values(deleted_at=now()))
+    return cases
+
+
 async def withdraw_import(session: AsyncSession, import_id: int) -> list[int]:
     """Soft-delete what only this import brought; the cases that changed. Frozen versions keep what they hold."""
     moment = now()
@@ -287,13 +299,17 @@ async def withdraw_import(session: AsyncSession, import_id: int) -> list[int]:
     series = select(ImportItem.series_id).where(ImportItem.import_id == import_id, ImportItem.series_id.is_not(None))
     alive = select(Instance.series_id).where(Instance.deleted_at.is_(None))
     await session.execute(update(Series).where(Series.id.in_(series), Series.id.not_in(alive), Series.deleted_at.is_(None)).values(deleted_at=moment))
-    cases = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.import_id == import_id)))
     living = select(Series.study_id).where(Series.deleted_at.is_(None))
     await session.execute(update(Study).where(Study.import_id == import_id, Study.id.not_in(living), Study.deleted_at.is_(None)).values(deleted_at=moment))
-    left = select(CaseStudy.case_id).join(Study, Study.id == CaseStudy.study_id).where(Study.deleted_at.is_(None))
+    cases = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.import_id == import_id)))
+    cases |= await _withdraw_reports(session, import_id)
+    left = select(CaseStudy.case_id).join(Study, Study.id == CaseStudy.study_id).where(Study.deleted_at.is_(None), CaseStudy.import_id != import_id)
     for start in range(0, len(cases), 500):
         chunk = sorted(cases)[start : start + 500]
         await session.execute(update(Case).where(Case.id.in_(chunk), Case.id.not_in(left), Case.deleted_at.is_(None)).values(deleted_at=moment))
+    # A second disease that this import gave to a study of another one goes with it.
+    alive = select(Study.id).where(Study.deleted_at.is_(None))
+    await session.execute(delete(CaseStudy).where(CaseStudy.import_id == import_id, CaseStudy.study_id.in_(alive)))
     open_here = (Review.import_id == import_id) & (Review.state == "open")
     await session.execute(update(Review).where(open_here).values(state="closed", revision=Review.revision + 1))
     await note_changes(session, cases)

@@ -68,7 +68,7 @@ async def claim(session: AsyncSession, lease_seconds: int) -> ImportBatch | None
             ImportBatch.state == "open",
             free,
             or_(
-                and_(ImportBatch.stage == AGAIN, Import.state.in_(("running", "finished"))),
+                and_(ImportBatch.stage == AGAIN, Import.state.in_(("running", "finished", "withdrawn"))),
                 and_(Import.state == "running", ImportBatch.stage == Import.stage),
             ),
         )
@@ -99,13 +99,15 @@ async def renew(session: AsyncSession, batch_id: int, token: str, lease_seconds:
 
 async def hold(session: AsyncSession, batch_id: int, token: str) -> None:
     """Check the lease inside the writer's transaction; LeaseLost when another coordinator has taken over."""
-    statement = select(ImportBatch.import_id).where(ImportBatch.id == batch_id, ImportBatch.lease_token == token, ImportBatch.state == "open")
-    import_id = await session.scalar(for_update(statement, session))
-    if import_id is None:
+    mine = and_(ImportBatch.id == batch_id, ImportBatch.lease_token == token, ImportBatch.state == "open")
+    statement = select(ImportBatch.import_id, ImportBatch.stage).where(mine)
+    found = (await session.execute(for_update(statement, session))).first()
+    if found is None:
         raise LeaseLost("The lease of this batch has gone to another coordinator.")
     # Locked for sharing, so that a cancellation waits for this commit and then sees all that it wrote.
-    state = select(Import.state).where(Import.id == import_id)
-    if await session.scalar(for_update(state, session, share=True)) in ("cancelled", "withdrawn"):
+    state = select(Import.state).where(Import.id == found.import_id)
+    ended = ("cancelled",) if found.stage == AGAIN else ("cancelled", "withdrawn")
+    if await session.scalar(for_update(state, session, share=True)) in ended:
         raise LeaseLost("The import was cancelled while this batch was worked on.")
 
 
