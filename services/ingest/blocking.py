@@ -15,15 +15,18 @@ IMAGING_DAYS = 45  # an imaging report is dated within this many days of its ima
 def candidate_pairs(studies: Sequence[Person], reports: Sequence[Person], kind: ReportKind) -> set[tuple[int, int]]:
     """(study, report) index pairs. Grows with the number of records that share a key, never with studies x reports."""
     blocks: dict[Hashable, tuple[list[int], list[int]]] = {}
-    for side, people in enumerate((studies, reports)):
-        for n, person in enumerate(people):
-            for key in _keys(person, side, kind):
-                blocks.setdefault(key, ([], []))[side].append(n)
+    for n, person in enumerate(studies):
+        for key in _keys(person, 0, kind):
+            blocks.setdefault(key, ([], []))[0].append(n)
+    for n, person in enumerate(reports):
+        for key in _keys(person, 1, kind):
+            if (block := blocks.get(key)) is not None:  # a key no study has makes no pair: most of them, and most of the memory
+                block[1].append(n)
     pairs: set[tuple[int, int]] = set()
-    for block, (left, right) in blocks.items():
-        if not left or not right or len(left) * len(right) > BLOCK_PAIRS_MAX:
+    for shared, (left, right) in blocks.items():
+        if not right or len(left) * len(right) > BLOCK_PAIRS_MAX:
             continue
-        by_number = isinstance(block, tuple) and block[0] in ("accession", "uid", "pathology")
+        by_number = isinstance(shared, tuple) and shared[0] in ("accession", "uid", "pathology")
         pairs.update((s, r) for s in left for r in right if by_number or in_window(studies[s].day, reports[r].day, kind))
     return pairs
 

@@ -25,7 +25,7 @@ PER_CLASS_MIN = 8  # of which at least so many in each of two classes
 FOLDS = 5
 ERROR_RATE = 0.01  # wanted share of wrong labels among those it settles
 SETTLED_MIN = 30  # decided cases above the threshold before anything is settled
-DISAGREES_MIN = 0.85  # probability of another class from which it contradicts a sure rule
+DISAGREES_MIN = 0.85  # probability of another class from which it contradicts a sure rule, and no less than the rule claims
 PRIOR = 20.0  # decisions the stated confidence of a rule is worth against what reviewers found
 CONFIDENCE_MAX = 0.995
 _NEVER = frozenset({"link-unsure", "no-report", "pathology-contradicts", "imaging-contradicts"})  # questions that are not of wording
@@ -139,7 +139,7 @@ def join(case: CaseLabel, said: Said, voice: Voice) -> Joined:
         if said.value == case.value:
             odds = _logit(own) + max(0.0, _logit(said.probability)) / 2  # half: both read the same words
             return Joined(replace(case, confidence=round(min(CONFIDENCE_MAX, _sigmoid(odds)), 4)), said, "agrees")
-        if said.probability >= DISAGREES_MIN:
+        if said.probability >= max(DISAGREES_MIN, own):  # at least as sure as the rules
             return Joined(replace(case, value=REVIEW, confidence=0.0, reason="voices-disagree", proposal=case.value), said, "disagrees")
         return Joined(replace(case, confidence=round(own, 4)), said, "none")
     if _may_settle(case, said.value) and said.probability >= voice.threshold:
@@ -165,10 +165,12 @@ def audited(subject: str, share: float) -> float | None:
 def _fit(texts: Sequence[str], wanted: Sequence[str]) -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]  # slow to import: only where something is learnt
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), sublinear_tf=True, max_features=60_000)
     model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=500)
-    model.fit(vectors.fit_transform(texts), list(wanted))
+    with threadpool_limits(1):  # threads that wait for each other cost more than so small a fit
+        model.fit(vectors.fit_transform(texts), list(wanted))
     return vectors, model
 
 

@@ -41,7 +41,7 @@ async def test_decisions_when_enough_then_the_voice_settles_what_is_like_them(in
         body = {"value": wanted[review["case_key"]], "revision": review["revision"]}
         answer = await ingest_here.call("POST", f"/reviews/{review['key']}/decision", body)
         review = answer["next"]
-    await ingest_here.settled()
+    await ingest_here.settled(120)
     async with ingest_here.resources.db.read() as session:
         voice = (await session.scalars(select(PolicyVersion).where(PolicyVersion.kind == "voice"))).one()
         assert voice.scope == "liver.malignancy"
