@@ -20,7 +20,7 @@ from isocenter.imaging.quiet import quiet
 from isocenter.imaging.thumbnail import content_format, thumbnail
 
 INLINE_LIMIT_BYTES = 128 << 10
-"""Binary attributes up to this size (palettes, LUTs) stay in the metadata as InlineBinary; larger ones are left out."""
+"""Binary attributes up to this size (palettes, LUTs) stay in the metadata as InlineBinary; larger ones are named by a BulkDataURI."""
 _GZIP_LEVEL = 6
 # Kinds within one series that are not slices of one volume: magnitude and phase, water and fat, and so on.
 _IMAGE_KINDS = frozenset({
@@ -159,12 +159,20 @@ def _floats(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
 
 def _json_of(ds: Dataset) -> dict[str, Any]:
     """DICOM JSON of one header (PS3.18 F.2), with AvailableTransferSyntaxUID (0008,3002), without pixel data."""
+    bulk = {}
     for tag in [tag for tag in ds.keys() if _is_large(ds, tag)]:  # noqa: SIM118 - iterating a Dataset converts every element
+        name = f"{int(tag):08X}"
+        bulk[name] = {"vr": ds[tag].VR, "BulkDataURI": f"{_address(ds)}/bulkdata/{name}"}
         del ds[tag]
     document: dict[str, Any] = ds.to_json_dict(bulk_data_threshold=INLINE_LIMIT_BYTES << 4, suppress_invalid_tags=True)
     syntax = UID(str(ds.file_meta.get("TransferSyntaxUID", "")))
     document["00083002"] = {"vr": "UI", "Value": [str(syntax)]}
-    return dict(sorted(document.items()))
+    return dict(sorted({**document, **bulk}.items()))
+
+
+def _address(ds: Dataset) -> str:
+    """Where DICOMweb serves an instance, as a reference relative to the server (PS3.18 F.2.6)."""
+    return f"/dicom-web/studies/{ds.get('StudyInstanceUID', '')}/series/{ds.get('SeriesInstanceUID', '')}/instances/{ds.get('SOPInstanceUID', '')}"
 
 
 def _is_large(ds: Dataset, tag: Any) -> bool:

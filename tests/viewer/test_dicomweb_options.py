@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import xml.etree.ElementTree as ET
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from test_dicomweb import _parts, _pixels
 
 from isocenter.auth import Role
+from isocenter.imaging.series import describe_series
 
 if TYPE_CHECKING:
     from conftest import Viewer
@@ -224,3 +227,17 @@ async def test_frame_when_the_object_is_cut_short_then_a_problem_and_no_bytes(vi
     store.delete(key)
     for path in ("frames/1", "rendered"):
         assert (await viewer.get(f"{SERIES}/1.2/instances/1.2.1/{path}")).status_code == 404
+
+
+async def test_large_attribute_when_described_then_its_address_gives_the_value(viewer: Viewer, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(io.BytesIO(viewer.catalog.objects["1.2"][0]))
+    value = bytes(range(256)) * 1024
+    ds.add_new(0x00420011, "OB", value)
+    ds.save_as(tmp_path / "a")
+    [document] = json.loads(gzip.decompress(describe_series([tmp_path / "a"]).metadata_gz))
+    assert document["00420011"] == {"vr": "OB", "BulkDataURI": "/dicom-web/studies/1/series/1.2/instances/1.2.1/bulkdata/00420011"}
+    store = viewer.catalog.resources.store
+    [key] = [key for key, _ in store.list("data/1.2/") if "metadata" not in key and "thumbnail" not in key]
+    store.put_bytes(key, (tmp_path / "a").read_bytes())
+    answer = await viewer.get(document["00420011"]["BulkDataURI"], Accept="application/octet-stream")
+    assert answer.content == value

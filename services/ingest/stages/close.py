@@ -1,4 +1,4 @@
-"""Close: order the instances of every series, find its stacks, write its metadata object and thumbnail, ask about held pixels."""
+"""Close: order the instances of every series, find its stacks, write its metadata object, thumbnail and tile index, ask about held pixels."""
 
 from __future__ import annotations
 
