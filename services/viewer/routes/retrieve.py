@@ -92,6 +92,7 @@ class Retrieve:
 
     async def _frame(self, instance: InstanceSeen, number: int, form: negotiate.FrameForm) -> bytes:
         span = await self.viewing.bytes.span(instance, number)
+        self.viewing.counted.frames.labels("decoded" if span is None or form.decoded else "stored").inc()
         if span is not None and not form.decoded:
             return await self.viewing.bytes.part(instance.object_key, span)
         if span is not None and instance.pixel_offset is not None:

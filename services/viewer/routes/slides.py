@@ -42,6 +42,7 @@ class SlideRoutes:
         tag = f'"{seen.instances[0].sha256[:24]}-{level}-{column}-{row}"'.encode()
         headers = [(b"etag", tag), (b"cache-control", seen.cache_control)]
         body = await anyio.to_thread.run_sync(slide.stored_tile, level, column, row)
+        self.viewing.counted.tiles.labels("drawn" if body is None else "stored").inc()
         if body is None:
             body = await self.viewing.compute(_drawn, slide, level, column, row)
         await asked.answer(body, "image/jpeg", headers)
