@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRIED_MYSQL = {1213, 1205, 1020}  # deadlock, lock wait timeout, record changed since last read
+OVERFLOW = 8  # connections beyond the pool's size while many ask at once
 STATEMENT_SECONDS = 60  # asyncmy leaves a cancelled statement running: the server ends it (facts/infrastructure.md)
 
 
@@ -35,12 +36,13 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._most = pool_size + OVERFLOW
         self._writer = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:
-            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=8, connect_args={"timeout": 30})
+            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=OVERFLOW, connect_args={"timeout": 30})
         else:
             self.engine = create_async_engine(
-                url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True, pool_recycle=1800, pool_timeout=20, isolation_level="READ COMMITTED"
+                url, pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=True, pool_recycle=1800, pool_timeout=20, isolation_level="READ COMMITTED"
             )
         event.listen(self.engine.sync_engine, "connect", self._on_connect)
         if self.is_sqlite:
@@ -112,6 +114,11 @@ class Database:
                 await connection.execute(text("SELECT 1"))
         except (OperationalError, PoolTimeout, OSError) as error:
             raise translated(error) from error
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many may be at most."""
+        in_use: int = self.engine.pool.checkedout()  # type: ignore[attr-defined]
+        return in_use, self._most
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -6,6 +6,7 @@ Labels come from closed sets: the route template, never a path.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -42,6 +43,13 @@ def new_metrics(service: str) -> Metrics:
         ),
         Gauge(f"isocenter_{service}_requests_in_flight", "Requests being answered now.", registry=registry),
     )
+
+
+def show_connections(metrics: Metrics, connections: Callable[[], tuple[int, int]]) -> None:
+    """``isocenter_catalog_connections``: in use and at most, read when somebody asks for the metrics."""
+    gauge = Gauge("isocenter_catalog_connections", "Connections to the catalog: in use, and the most there may be.", ["state"], registry=metrics.registry)
+    gauge.labels("in_use").set_function(lambda: connections()[0])
+    gauge.labels("most").set_function(lambda: connections()[1])
 
 
 class MetricsMiddleware:

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         SecretStr(""), description="What Alertmanager sends as bearer token, 16 characters or more; empty = only operators' accounts may post alerts."
     )
     metrics_networks: str = Field("", description="Networks (CIDR, comma separated) that may read the gateway's /metrics besides this machine; empty = none.")
+    small_cell_least: int = Field(0, ge=0, le=100, description="Statistics hide groups of fewer patients than this; 0 = none. Counts can identify people.")
     log_level: str = Field("INFO", description="Level of the JSON log lines.")
 
     @model_validator(mode="after")

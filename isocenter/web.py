@@ -24,7 +24,7 @@ from isocenter.auth import PRINCIPAL_HEADER, Permission, Principal, verify
 from isocenter.db import translated
 from isocenter.errors import InvalidInput, IsocenterError, NotFound, StaleRevision, problem, status_of
 from isocenter.logs import request_id
-from isocenter.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware, new_metrics
+from isocenter.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware, new_metrics, show_connections
 from isocenter.resources import Resources
 
 log = logging.getLogger(__name__)
@@ -184,6 +184,7 @@ def create_service(
     app = FastAPI(title=f"Isocenter {name}", version="1", lifespan=lifespan or nothing, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.resources = resources
     app.state.metrics = metrics or new_metrics(name)
+    show_connections(app.state.metrics, resources.db.connections)
     for router in routers:
         app.include_router(router)
     add_health(app)

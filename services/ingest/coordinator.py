@@ -10,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from prometheus_client import Counter, Gauge
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +18,7 @@ from isocenter.errors import IsocenterError, StorageFull, Unavailable
 from isocenter.metrics import Metrics
 from isocenter.models import Import
 from isocenter.resources import Resources
+from services.ingest.counted import IngestMetrics
 from services.ingest.executor import WorkPool
 from services.ingest.stages import again, close, finish, group, label, link, read, release, scan, scrub, tables
 from services.ingest.stages.context import Context
@@ -63,9 +63,7 @@ class Coordinator:
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
-        self._batches = Counter("isocenter_ingest_batches_total", "Batches by stage and result.", ["stage", "result"], registry=metrics.registry)
-        self._busy = Gauge("isocenter_ingest_batches_running", "Batches being worked on now.", registry=metrics.registry)
-        self._restarts = Gauge("isocenter_ingest_pool_restarts", "Times the worker pool was opened anew after a crash.", registry=metrics.registry)
+        self._counted = IngestMetrics(metrics)
 
     def start(self) -> None:
         self._loop = asyncio.create_task(self._run(), name="ingest-coordinator")
@@ -104,8 +102,8 @@ class Coordinator:
         self._running.discard(task)
         self._wake.set()
 
-    async def _claim(self) -> tuple[Context, str, int] | None:
-        """A leased batch as a context, its stage, and which attempt this is."""
+    async def _claim(self) -> tuple[Context, str, int, int] | None:
+        """A leased batch as a context, its stage, which attempt this is, and how many items it has."""
         settings = self.resources.settings
         async with self.resources.db.write() as session:
             batch = await imports.claim(session, settings.lease_seconds)
@@ -114,21 +112,24 @@ class Coordinator:
             row = await session.get(Import, batch.import_id)
             assert row is not None
             assert batch.lease_token is not None
-            return await self._context(session, row, batch.id, batch.lease_token, dict(batch.payload)), batch.stage, batch.attempt
+            return await self._context(session, row, batch.id, batch.lease_token, dict(batch.payload)), batch.stage, batch.attempt, batch.size
 
     async def _context(self, session: AsyncSession, row: Import, batch_id: int, token: str, payload: dict[str, Any]) -> Context:
         hospital = await imports.hospital_code(session, row.hospital_id)
         return Context(self.resources, self.pool, row.id, row.key, row.hospital_id, hospital, dict(row.options), batch_id, token, payload)
 
-    async def _work(self, context: Context, stage: str, attempt: int) -> None:
+    async def _work(self, context: Context, stage: str, attempt: int, size: int) -> None:
         renewing = asyncio.create_task(self._renew(context))
-        self._busy.inc()
+        self._counted.busy.inc()
         result = "failed"
         try:
             await RUN[stage](context)
             if stage != imports.AGAIN:
                 await self._advance(context, stage)
             result = "done"
+            self._counted.stage_items.labels(stage).inc(size)
+            if stage == "finish":
+                await self._count_items(context)
         except imports.LeaseLost:
             result = "lost"
             log.info("lease lost import=%s stage=%s batch=%d", context.import_key, stage, context.batch_id)
@@ -144,9 +145,19 @@ class Coordinator:
             await self._put_back(context, stage, attempt, error, transient=False)
         finally:
             renewing.cancel()
-            self._busy.dec()
-            self._restarts.set(self.pool.restarts)
-            self._batches.labels(stage, result).inc()
+            self._counted.busy.dec()
+            self._counted.restarts.set(self.pool.restarts)
+            self._counted.executor.labels(self.pool.spec.partition(":")[0]).set(self.pool.opened)
+            self._counted.batches.labels(stage, result).inc()
+
+    async def _count_items(self, context: Context) -> None:
+        """Of an import that ended: its items by outcome, link state and label state."""
+        try:
+            async with self.resources.db.read() as session:
+                outcomes = await imports.counts(session, context.import_id)
+                self._counted.add(outcomes, *await imports.states(session, context.import_id))
+        except IsocenterError as error:
+            log.warning("items not counted import=%s kind=%s", context.import_key, type(error).__name__)
 
     async def _renew(self, context: Context) -> None:
         seconds = self.resources.settings.lease_seconds

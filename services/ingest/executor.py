@@ -66,6 +66,10 @@ class WorkPool:
         self._executor: Executor | None = None
         self.restarts = 0
 
+    @property
+    def opened(self) -> bool:
+        return self._executor is not None
+
     def _open(self) -> Executor:
         if self._executor is None:
             self._executor = open_executor(self.spec)

@@ -23,10 +23,14 @@ class Rule:
     lasting: timedelta
     severity: str
     summary: str
+    without: str = ""  # a metric taken off, such as the niced work of imports
+
+    def value(self, values: Values) -> float:
+        return values.get(self.metric, 0.0) - (values.get(self.without, 0.0) if self.without else 0.0)
 
 
 RULES = (
-    Rule("cpu-high", "cpu_percent", 90, 85, timedelta(seconds=60), "warning", "CPU over 90 % for a minute: imports and pictures are slow."),
+    Rule("cpu-high", "cpu_percent", 90, 85, timedelta(seconds=60), "warning", "CPU over 90 % for a minute: pages and pictures are slow.", "cpu_niced_percent"),
     Rule("memory-high", "memory_percent", 90, 87, timedelta(seconds=15), "warning", "Memory over 90 %: the kernel may end processes soon."),
     Rule("disk-high", "disk_percent", 90, 88, timedelta(0), "critical", "The data disk is over 90 % full: imports stop when it is full."),
 )
@@ -54,13 +58,13 @@ def firing(subject: str, history: Sequence[tuple[datetime, Values]], open_names:
     last_at, last = history[-1]
     found = []
     for rule in RULES:
-        value = last.get(rule.metric, 0.0)
+        value = rule.value(last)
         if rule.name in open_names:
             on = value > rule.clears
         else:
             since = [values for at, values in history if at >= last_at - rule.lasting]
             covered = history[0][0] <= last_at - rule.lasting  # a server that just started has not been busy for a minute
-            on = covered and all(values.get(rule.metric, 0.0) > rule.fires for values in since)
+            on = covered and all(rule.value(values) > rule.fires for values in since)
         if on:
             found.append(Firing(rule.name, subject, rule.severity, rule.summary, value))
     return found

@@ -44,12 +44,23 @@ class Overview(BaseModel):
 
 
 class Statistics(BaseModel):
-    """An ECharts dataset: column names and rows. ``truncated`` when there were more rows than are sent."""
+    """An ECharts dataset: column names and rows. ``truncated`` when there were more rows than are sent.
+
+    ``hidden``: so many rows have null for their numbers, because they are of fewer patients than the site shows.
+    """
 
     dimensions: list[str]
-    source: list[list[str | int]]
-    totals: dict[str, int]
+    source: list[list[str | int | None]]
+    totals: dict[str, int | None]
     truncated: bool
+    hidden: int = 0
+
+
+class Exams(BaseModel):
+    """Studies by true examination day or month, of all the site's imports; ECharts dataset form, oldest first."""
+
+    dimensions: list[str]
+    source: list[list[str | int | None]]
 
 
 class Sample(BaseModel):

@@ -17,6 +17,7 @@ class HostMeter:
     def __init__(self, disk: Path) -> None:
         self._disk = disk
         self._before: tuple[float, int, int] | None = None
+        psutil.cpu_times_percent(interval=None)
         psutil.cpu_percent(interval=None)  # the first answer of psutil has no time to be over
 
     def read(self) -> Values:
@@ -29,6 +30,7 @@ class HostMeter:
         self._before = (moment, sent, received)
         return {
             "cpu_percent": float(psutil.cpu_percent(interval=None)),
+            "cpu_niced_percent": float(getattr(psutil.cpu_times_percent(interval=None), "nice", 0.0)),
             "cpu_count": float(psutil.cpu_count() or 1),
             "load_1m": float(psutil.getloadavg()[0]),
             "memory_percent": float(memory.percent),

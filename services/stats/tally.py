@@ -48,6 +48,7 @@ DIMENSIONS: dict[str, Dimension] = {
         Dimension("label", case((CaseLabel.value.is_(None), UNKNOWN), (CaseLabel.state == "review", "review"), else_=CaseLabel.value)),
         Dimension("hospital", func.coalesce(Hospital.code, UNKNOWN)),
         Dimension("import_day", func.coalesce(func.date(Import.created_at), UNKNOWN)),
+        Dimension("import_month", func.coalesce(func.substr(Import.created_at, 1, 7), UNKNOWN)),
         Dimension("modality", Series.modality, True),
         Dimension("format", Series.format, True),
         Dimension("body_part", Series.body_part, True),

@@ -17,6 +17,7 @@ from isocenter.auth import Permission, Principal
 from isocenter.errors import NotFound
 from isocenter.resources import Resources
 from services.viewer import store
+from services.viewer.counted import ViewerMetrics
 from services.viewer.store import InstanceSeen, SeriesSeen
 
 REMEMBERED_SECONDS = 5.0
@@ -28,7 +29,8 @@ Value = TypeVar("Value")
 class Remembered(Generic[Value]):
     """Values that are looked up once for all who ask at the same time and kept for some seconds; at most ``most`` of them."""
 
-    def __init__(self, seconds: float, most: int) -> None:
+    def __init__(self, seconds: float, most: int, looked: Callable[[bool], None]) -> None:
+        self._looked = looked
         self._seconds = seconds
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[float, asyncio.Future[Value]]] = OrderedDict()
@@ -36,7 +38,9 @@ class Remembered(Generic[Value]):
     async def get(self, key: Hashable, look_up: Callable[[], Awaitable[Value]]) -> Value:
         kept = self._kept.get(key)
         failed = kept is not None and kept[1].done() and (kept[1].cancelled() or kept[1].exception() is not None)
-        if kept is not None and not failed and kept[0] > time.monotonic():
+        known = kept is not None and not failed and kept[0] > time.monotonic()
+        self._looked(known)
+        if kept is not None and known:
             return await asyncio.shield(kept[1])
         # A task of its own: the look-up must not die with the first client that asked and went.
         future = asyncio.ensure_future(look_up())
@@ -81,10 +85,10 @@ class Seen:
 class Access:
     """Answers who may see what, for all routes of this process."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, counted: ViewerMetrics) -> None:
         self.resources = resources
-        self._series: Remembered[SeriesSeen | None] = Remembered(REMEMBERED_SECONDS, 4096)
-        self._instances: Remembered[list[InstanceSeen]] = Remembered(REMEMBERED_SECONDS, 64)
+        self._series: Remembered[SeriesSeen | None] = Remembered(REMEMBERED_SECONDS, 4096, lambda hit: counted.looked("series", hit=hit))
+        self._instances: Remembered[list[InstanceSeen]] = Remembered(REMEMBERED_SECONDS, 64, lambda hit: counted.looked("instances", hit=hit))
         self._noted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
 
     async def see(self, principal: Principal, series_uid: str, *, study_uid: str | None = None, audited: bool = True) -> Seen:

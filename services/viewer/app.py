@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from isocenter.metrics import new_metrics
 from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
+from services.viewer.counted import ViewerMetrics
 from services.viewer.pyramid import Slides
 from services.viewer.routes import search
 from services.viewer.routes.capabilities import CapabilityRoutes
@@ -23,9 +25,10 @@ from services.viewer.viewing import Viewing
 def create_app(settings: Settings, resources: Resources | None = None) -> FastAPI:
     """``resources`` None: opened here from the settings (a process of its own)."""
     opened = resources or open_resources(settings)
-    app = create_service("viewer", opened, [search.router])
-    viewing = Viewing(opened)
-    slides = Slides(viewing.bytes, settings.scratch / "slides")
+    metrics = new_metrics("viewer")
+    app = create_service("viewer", opened, [search.router], metrics=metrics)
+    viewing = Viewing(opened, ViewerMetrics(metrics))
+    slides = Slides(viewing.bytes, settings.scratch / "slides", viewing.counted)
     tiled = TiledSlides(viewing, slides)
     frames = FrameRoutes(viewing)
     dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]

@@ -21,6 +21,7 @@ from PIL import Image
 
 from isocenter.errors import InvalidInput, NotFound
 from isocenter.imaging.tiles import TileIndex, spliced, tile_index
+from services.viewer.counted import ViewerMetrics
 from services.viewer.frames import Bytes
 from services.viewer.store import InstanceSeen
 
@@ -135,8 +136,9 @@ class Slide:
 class Slides:
     """Open slides, the last 16; slides of an S3 store are brought to a size-capped folder first."""
 
-    def __init__(self, reader: Bytes, cache: Path) -> None:
+    def __init__(self, reader: Bytes, cache: Path, counted: ViewerMetrics) -> None:
         self._reader = reader
+        self._counted = counted
         self._cache = cache
         self._open: OrderedDict[str, Slide] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -145,6 +147,7 @@ class Slides:
     async def open(self, instance: InstanceSeen) -> Slide:
         """The slide of an instance; opened once for all who ask at the same time."""
         key = instance.sha256
+        self._counted.looked("slides", hit=key in self._open)
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]

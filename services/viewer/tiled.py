@@ -66,6 +66,7 @@ class TiledSlide:
         if not (0 <= column < columns and 0 <= row < rows):
             raise NotFound(f"Level {level} has {columns} x {rows} tiles.")
         stored = await self.stored_tile(found.downsample, column, row)
+        self.viewing.counted.tiles.labels("drawn" if stored is None else "stored").inc()
         if stored is not None:
             return stored
         left, top = column * self.tile_px, row * self.tile_px

@@ -19,6 +19,7 @@ from isocenter.errors import BadRequest, InvalidInput, NotFound, Unavailable
 from isocenter.resources import Resources
 from services.viewer import store
 from services.viewer.access import Access, Seen
+from services.viewer.counted import ViewerMetrics
 from services.viewer.frames import Bytes
 from services.viewer.raw import Asked, Headers
 from services.viewer.render import JPEG_QUALITY, Look, frame_picture, object_picture, parse_window
@@ -35,9 +36,10 @@ T = TypeVar("T")
 class Viewing:
     """One per process; made by ``create_app`` and handed to the routes."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, counted: ViewerMetrics) -> None:
         self.resources = resources
-        self.access = Access(resources)
+        self.counted = counted
+        self.access = Access(resources, counted)
         self.bytes = Bytes(resources)
         # Two threads on two cores: decoding and encoding let go of the interpreter, more threads would only wait for it.
         self._limiter = anyio.CapacityLimiter(max(2, os.cpu_count() or 2))
@@ -48,10 +50,13 @@ class Viewing:
         if self._waiting >= WAITING_MOST:
             raise Unavailable("Too many pictures are being made; try again in a moment.", retry_after=2)
         self._waiting += 1
+        self.counted.waiting.inc()
+        self.counted.pictures.inc()
         try:
             return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
         finally:
             self._waiting -= 1
+            self.counted.waiting.dec()
 
     def look_of(self, asked: Asked, media_type: str = "image/jpeg", names: tuple[str, ...] = ("window", "size", "viewport", "quality", "format")) -> Look:
         """``window``, ``size`` or ``viewport``, ``quality`` and ``format`` of a query."""

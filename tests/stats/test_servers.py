@@ -40,6 +40,11 @@ def test_firing_when_cpu_is_high_for_a_minute_then_only_then() -> None:
     assert firing("h", [], frozenset()) == []
 
 
+def test_firing_when_import_work_keeps_the_cpu_busy_then_nothing_fires() -> None:
+    niced = [(at, values | {"cpu_niced_percent": 40.0}) for at, values in _history(*[95] * 13)]
+    assert firing("h", niced, frozenset()) == []
+
+
 def test_firing_when_it_is_on_then_it_ends_only_below_the_lower_limit() -> None:
     assert [f.name for f in firing("h", _history(88), frozenset({"cpu-high"}))] == ["cpu-high"]
     assert firing("h", _history(84), frozenset({"cpu-high"})) == []

@@ -15,6 +15,7 @@ from isocenter.models import (
     CaseLabel,
     CaseStudy,
     Disease,
+    ExamTally,
     Hospital,
     Import,
     LabelScheme,
@@ -96,6 +97,17 @@ async def overview(session: AsyncSession, principal: Principal) -> list[dict[str
              "review": states.get((disease.code, "review"), 0), "series": series, "instances": instances, "size_bytes": size}
         )  # fmt: skip
     return documents
+
+
+async def exams(session: AsyncSession, column: str, cross: str, limit: int = ROWS_MOST) -> list[tuple[Any, ...]]:
+    """(value of ``column``, [of ``cross``], studies); columns are day, month, hospital, device, modality."""
+    columns: dict[str, Any] = {"day": ExamTally.day, "month": func.substr(ExamTally.day, 1, 7), "hospital": Hospital.code, "device": ExamTally.device,
+               "modality": ExamTally.modality}  # fmt: skip
+    chosen = [columns[name].label(f"e{number}") for number, name in enumerate(filter(None, (column, cross)))]
+    base = select(*chosen, ExamTally.studies.label("studies")).join(Hospital, Hospital.id == ExamTally.hospital_id).subquery()
+    keys = [base.c[one.name] for one in chosen]
+    rows = (await session.execute(select(*keys, func.sum(base.c.studies)).group_by(*keys).order_by(*keys).limit(limit))).all()
+    return [(*map(str, row[:-1]), int(row[-1])) for row in rows]
 
 
 async def open_reviews(session: AsyncSession) -> int:

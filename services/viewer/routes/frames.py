@@ -74,6 +74,7 @@ class FrameRoutes:
     async def frame(self, instance: InstanceSeen, number: int, form: FrameForm) -> bytes:
         """Frame ``number`` (1-based) in the form that was agreed on."""
         span = await self.viewing.bytes.span(instance, number)
+        self.viewing.counted.frames.labels("stored" if span is not None and form.stored else "decoded").inc()
         if span is not None and form.stored:
             return await self.viewing.bytes.part(instance.object_key, span)
         if span is not None and instance.pixel_offset is not None:
