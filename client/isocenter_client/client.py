@@ -104,6 +104,9 @@ class Client:
         *,
         split: str | tuple[float, ...] | Mapping[str, float] | None = None,
         seed: int = 0,
+        balance: str | None = None,
+        balance_parts: Sequence[str] | None = None,
+        folds: int | None = None,
         label_states: Sequence[str] = ("sure", "decided"),
         include_null: bool = False,
         disease: str | None = None,
@@ -113,12 +116,20 @@ class Client:
         licence: str = "",
         **where: Any,
     ) -> Version:
-        """A new immutable version of what matches now. The dataset is made when it is not there: then name the disease."""
+        """A new immutable version of what matches now. The dataset is made when it is not there: then name the disease.
+
+        ``balance``: "under", "over" or "weights", by patient, in ``balance_parts`` (None: train when there is one, else all).
+        ``folds``: 2 to 20 folds of what is not in the part test.
+        """
         asked = _query(query, include_null, where)
         if disease is None:
             named = asked.get("terms", {}).get("disease", [])
             disease = named[0] if len(named) == 1 else None
         body = {"query": asked, "split": parse_split(split), "seed": seed, "label_states": list(label_states)}
+        # Only what was asked for is sent: an older server knows none of these.
+        body |= {"balance": balance} if balance else {}
+        body |= {"balance_parts": list(balance_parts)} if balance_parts is not None else {}
+        body |= {"folds": folds} if folds else {}
         try:
             self.rest.get(f"/api/v1/datasets/{_part(name)}")
         except NotFound:

@@ -73,6 +73,7 @@ def freeze(asked: argparse.Namespace) -> None:
     with Client() as client:
         version = client.freeze(
             asked.name, merged(last, _query(asked)), split=asked.split, seed=asked.seed, label_states=states, disease=asked.disease,
+            balance=asked.balance, balance_parts=asked.balance_parts.split(",") if asked.balance_parts else None, folds=asked.folds,
             scheme=asked.scheme, title=asked.title, description=asked.description, licence=asked.licence,
         )  # fmt: skip
     counts = version.counts
@@ -82,6 +83,10 @@ def freeze(asked: argparse.Namespace) -> None:
     ]
     if counts["by_split"]:
         lines.append("split " + ", ".join(f"{name} {part['cases']} ({_pairs(part['by_label'])})" for name, part in counts["by_split"].items()))
+    if "repeated" in counts:
+        lines.append(f"over-sampled to {counts['repeated']} cases (column repeats)")
+    if "by_fold" in counts:
+        lines.append(f"folds {_pairs(counts['by_fold'])}")
     if any(counts["left_out"].values()):
         lines.append(f"left out: {_pairs(counts['left_out'])}")
     lines.append(f"next: isc pull {version.reference}")

@@ -36,6 +36,12 @@ _LEFT_OUT = {
     "review": "label waits for a person, or its state was not asked for / 标注待审核或状态不符",
     "held": "no released image yet / 图像尚未放行",
     "null": "lack a value the filter asks for / 缺少筛选所需的值",
+    "balance": "left out to balance the classes / 为平衡类别而未纳入",
+}
+_BALANCE = {
+    "under": "under-sampling: as many patients of each class as of the smallest / 欠采样",
+    "over": "over-sampling: `repeats` in labels.csv says how often to take a case / 过采样",
+    "weights": "class weights: `weight` in labels.csv / 类别权重",
 }
 
 
@@ -76,6 +82,7 @@ def make_card(about: About, manifest: Mapping[str, Any], counts: Mapping[str, An
         "counts": dict(counts),
         "query": manifest["query"],
         "split": manifest["split"],
+        **{name: manifest[name] for name in ("balance", "folds") if name in manifest},
         "policies": manifest["policies"],
         "licence": about.licence,
         "digest": digest,
@@ -113,6 +120,12 @@ def markdown(card: Mapping[str, Any]) -> str:
     if card["split"]:
         lines += ["", f"## Split / 划分 (patients, stratified by label, seed {card['split']['seed']})", "", "| part 部分 | cases 病例 |", "|---|---|"]
         lines += [f"| {name} | {found['cases']} |" for name, found in counts["by_split"].items()]
+    if balance := card.get("balance"):
+        parts = ", ".join(filter(None, balance["parts"])) or "all / 全部"
+        lines += ["", f"## Balance / 类别平衡 (patients, seed {balance['seed']})", "", f"- {_BALANCE[balance['method']]} ({parts})"]
+    if folds := card.get("folds"):
+        found = ", ".join(f"{name}: {number}" for name, number in counts.get("by_fold", {}).items())
+        lines += ["", f"## Folds / 折 (patients, stratified by label, seed {folds['seed']})", "", f"- {folds['number']} ({found})"]
     left = counts["left_out"]
     lines += ["", "## Left out / 未纳入", "", *(f"- {_LEFT_OUT[name]}: {number}" for name, number in left.items())]
     lines += ["", "## Image files / 图像文件", "", *(f"- {name}: {text}" for name, text in card["image_storage_format"].items())]

@@ -10,9 +10,10 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from services.catalog.balance import Balance, balanced, folds_of
 from services.catalog.split import Member, Recipe, assign
 
 SCHEMA = "isocenter-manifest/1"
@@ -99,13 +100,50 @@ class Frozen:
     digest: str
     counts: dict[str, Any]
     parts: dict[str, str]
+    folds: dict[str, int] = field(default_factory=dict)
 
 
-def freeze(cases: Sequence[FrozenCase], origin: Origin, recipe: Recipe | None, left_out: dict[str, int]) -> Frozen:
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is done to the cases before they are frozen. ``seed`` is the split's, or its own when there is none."""
+
+    split: Recipe | None = None
+    balance: Balance | None = None
+    folds: int | None = None
+    seed: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """Its part of the manifest: what was not asked for stands not in it, so that older digests stay what they were."""
+        found: dict[str, Any] = {"split": self.split.document() if self.split else None}
+        if self.balance:
+            found["balance"] = self.balance.document() | {"seed": self.seed}
+        if self.folds:
+            found["folds"] = {"number": self.folds, "seed": self.seed, "unit": "patient", "stratify": ["label"]}
+        return found
+
+
+def freeze(cases: Sequence[FrozenCase], origin: Origin, preparation: Preparation, left_out: dict[str, int]) -> Frozen:
     """The version of these cases; cases without images are none of it and must not be given."""
     ordered = sorted(cases, key=lambda case: case.case_id)
-    parts = assign([Member(case.case_id, case.patient, case.label) for case in ordered], recipe) if recipe else {}
-    labels = [_label_row(case, parts.get(case.case_id, "")) for case in ordered]
+    members = [Member(case.case_id, case.patient, case.label) for case in ordered]
+    parts = assign(members, preparation.split) if preparation.split else {}
+    extra: dict[str, dict[str, Any]] = defaultdict(dict)
+    if preparation.balance:
+        done = balanced(members, parts, preparation.balance, preparation.seed)
+        ordered = [case for case in ordered if case.case_id not in done.left_out]
+        members = [member for member in members if member.case_id not in done.left_out]
+        parts = {case_id: part for case_id, part in parts.items() if case_id not in done.left_out}
+        left_out = left_out | {"balance": len(done.left_out)}
+        for case in ordered:
+            if preparation.balance.method == "over":
+                extra[case.case_id]["repeats"] = done.repeats.get(case.case_id, 1)
+            elif preparation.balance.method == "weights":
+                extra[case.case_id]["weight"] = done.weights.get(case.case_id, 1.0)
+    folds = folds_of(members, parts, preparation.folds, preparation.seed) if preparation.folds else {}
+    if preparation.folds:
+        for case in ordered:
+            extra[case.case_id]["fold"] = folds.get(case.case_id)
+    labels = [_label_row(case, parts.get(case.case_id, "")) | extra[case.case_id] for case in ordered]
     images: list[dict[str, Any]] = []
     files: list[dict[str, Any]] = []
     for case in ordered:
@@ -119,7 +157,7 @@ def freeze(cases: Sequence[FrozenCase], origin: Origin, recipe: Recipe | None, l
         "scheme": {"code": origin.scheme, "number": origin.scheme_number},
         "query": origin.query,
         "label_states": sorted(origin.label_states),
-        "split": recipe.document() if recipe else None,
+        **preparation.document(),
         "policies": origin.policies,
         "labels": labels,
         "images": images,
@@ -127,7 +165,7 @@ def freeze(cases: Sequence[FrozenCase], origin: Origin, recipe: Recipe | None, l
     }
     content = canonical(manifest)
     counts = _counts(labels, images, files) | {"left_out": left_out}
-    return Frozen(manifest, content, hashlib.sha256(content).hexdigest(), counts, parts)
+    return Frozen(manifest, content, hashlib.sha256(content).hexdigest(), counts, parts, folds)
 
 
 def canonical(document: Any) -> bytes:
@@ -206,7 +244,11 @@ def _counts(labels: list[dict[str, Any]], images: list[dict[str, Any]], files: l
     for row in labels:
         if row["split"]:
             by_split[row["split"]][row["label"]] += 1
+    by_fold = Counter(str(row["fold"]) for row in labels if row.get("fold") is not None)
+    repeated = {"repeated": sum(row["repeats"] for row in labels)} if labels and "repeats" in labels[0] else {}
+    folded = {"by_fold": dict(sorted(by_fold.items(), key=lambda item: int(item[0])))} if by_fold else {}
     return {
+        **repeated, **folded,
         "cases": len(labels),
         "series": len(images),
         "files": len(files),

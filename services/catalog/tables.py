@@ -11,6 +11,7 @@ LABEL_COLUMNS = (
     "case_id", "sex", "age", "label", "image_format",  # the paper's Table 1
     "split", "label_source", "label_state", "label_confidence", "disease", "scheme",
 )  # fmt: skip
+PREPARED_COLUMNS = ("fold", "repeats", "weight")
 IMAGE_COLUMNS = (
     "case_id", "series_uid", "study_uid", "format", "modality", "body_part", "sequence", "phase", "slice_thickness_mm", "spacing_row_mm",
     "spacing_column_mm", "rows", "columns", "instances", "mpp", "objective_power", "manufacturer", "model_name", "path",
@@ -19,9 +20,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def labels_csv(manifest: Mapping[str, Any]) -> str:
-    """One row per case."""
+    """One row per case; fold, repeats (over-sampling) and weight only where the version has them."""
     shared = {"disease": manifest["disease"], "scheme": manifest["scheme"]["code"]}
-    return _csv(LABEL_COLUMNS, (row | shared for row in manifest["labels"]))
+    prepared = tuple(name for name in PREPARED_COLUMNS if manifest["labels"] and name in manifest["labels"][0])
+    return _csv(LABEL_COLUMNS + prepared, (row | shared for row in manifest["labels"]))
 
 
 def images_csv(manifest: Mapping[str, Any]) -> str:

@@ -18,8 +18,9 @@ from isocenter.resources import Resources
 from isocenter.search import parse_filter
 from isocenter.web import CatalogReader, Freezer, Opened
 from services.catalog import tables
+from services.catalog.balance import parse_balance, parse_folds
 from services.catalog.card import make_card
-from services.catalog.freeze import Frozen, freeze
+from services.catalog.freeze import Frozen, Preparation, freeze
 from services.catalog.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
 from services.catalog.split import parse_recipe
 from services.catalog.store import datasets as store
@@ -63,7 +64,8 @@ async def get_dataset(opened: Opened, who: CatalogReader, name: str) -> DatasetD
 async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn) -> VersionDetail:
     """Freeze: an immutable version of what matches now. Objects first, then all rows in one transaction."""
     query = parse_filter(body.query)
-    recipe = parse_recipe(body.split, body.seed) if body.split is not None else None
+    split = parse_recipe(body.split, body.seed) if body.split is not None else None
+    preparation = Preparation(split, parse_balance(body.balance, body.balance_parts, split), parse_folds(body.folds), body.seed)
     async with freezing.snapshot(opened.db) as session:
         dataset = await store.dataset_to_freeze(session, who, name)
         about, origin = await freezing.about_of(session, dataset, query, body.label_states)
@@ -72,14 +74,14 @@ async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn
         why = ", ".join(f"{name} {number}" for name, number in found.left_out.items() if number) or "no case matches the filter"
         raise InvalidInput(f"No case with a label that counts and released images matches ({why}).", field="query", left_out=found.left_out)
     origin = replace(origin, policies=found.policies)
-    frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, recipe, found.left_out))
+    frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, preparation, found.left_out))
     await anyio.to_thread.run_sync(partial(_put, opened, frozen))
     async with opened.db.write() as session:
         number = await freezing.next_number(session, dataset.id)
         card = make_card(replace(about, number=number), frozen.manifest, frozen.counts, frozen.digest)
         version = DatasetVersion(
             dataset_id=dataset.id, number=number, digest=frozen.digest, manifest_key=manifest_key(frozen.digest), query=query.document(),
-            recipe={"split": frozen.manifest["split"], "label_states": frozen.manifest["label_states"], "include_null": query.include_null},
+            recipe=preparation.document() | {"label_states": frozen.manifest["label_states"], "include_null": query.include_null},
             policies=found.policies, counts=frozen.counts, card=card, created_by=who.name, created_at=now(),
         )
         await freezing.add_version(session, version, frozen, found.members)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from isocenter.paging import Page
+from services.catalog.balance import MAX_FOLDS
 from services.catalog.split import SEED_LIMIT
 
 DATASET_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -33,6 +34,11 @@ class FreezeIn(BaseModel):
     label_states: list[Literal["sure", "decided"]] = Field(["sure", "decided"], min_length=1, max_length=2)
     split: dict[str, float] | None = None
     seed: int = Field(0, ge=0, lt=SEED_LIMIT)
+    balance: Literal["under", "over", "weights"] | None = Field(
+        None, description="By patient: under leaves patients of the larger classes out, over says `repeats`, weights says `weight` in labels.csv."
+    )
+    balance_parts: list[str] | None = Field(None, min_length=1, max_length=10, description="Parts to balance; null = train when there is one, else all.")
+    folds: int | None = Field(None, ge=2, le=MAX_FOLDS, description="Folds of what is not in the part test, by patient, stratified by label.")
 
 
 class VersionOut(BaseModel):

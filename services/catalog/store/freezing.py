@@ -216,9 +216,10 @@ async def add_version(session: AsyncSession, version: DatasetVersion, frozen: Fr
     rows = [
         {
             "version_id": version.id, "stack_id": member.stack_id, "series_id": member.series_id, "case_id": member.case_id,
-            "split": frozen.parts.get(member.case_key, ""), "label": labels[member.case_key],
+            "split": frozen.parts.get(member.case_key, ""), "fold": frozen.folds.get(member.case_key), "label": labels[member.case_key],
         }
         for member in members
+        if member.case_key in labels  # balancing may have left it out
     ]
     for some in _chunks(rows, ROWS_AN_INSERT):
         await session.execute(insert(DatasetMember), some)
