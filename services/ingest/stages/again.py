@@ -27,6 +27,7 @@ async def run(context: Context) -> None:
         await scrub.scrub(context, reports, last=False)
     if cases:
         await label.label(context, sorted(set(cases)), last=False)
+    await finish.remove_settled(context)
     async with context.commit() as session:
         await finish.place_resources(session, context)
         await finish.ask_about_items(session, context)
@@ -34,7 +35,6 @@ async def run(context: Context) -> None:
         row = await session.get(Import, context.import_id)
         if row is not None:
             row.revision += 1
-    await finish.remove_settled(context)
 
 
 async def _items(context: Context, items: Sequence[int]) -> None:

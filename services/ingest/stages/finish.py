@@ -28,6 +28,13 @@ async def plan(_context: Context) -> list[tuple[dict[str, Any], int]]:
 
 
 async def run(context: Context) -> None:
+    async with context.resources.db.read() as session:
+        capsule = await capsules.get(session, context.key, "import", context.import_id, ImportCapsule)
+    # Bytes first: whoever sees the import finished finds nothing unreleased left of what was settled.
+    await remove_settled(context)
+    if capsule is not None and capsule.source.startswith("upload:"):
+        # Every file has its own staged or released copy by now.
+        await asyncio.to_thread(shutil.rmtree, upload_of(context, capsule.source), True)
     async with context.commit() as session:
         await session.execute(
             update(ImportItem)
@@ -46,11 +53,6 @@ async def run(context: Context) -> None:
         studies = select(ImportItem.study_id).where(ImportItem.import_id == context.import_id, ImportItem.study_id.is_not(None))
         cases = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.study_id.in_(studies))))
         await note_changes(session, cases)
-        capsule = await capsules.get(session, context.key, "import", context.import_id, ImportCapsule)
-    await remove_settled(context)
-    if capsule is not None and capsule.source.startswith("upload:"):
-        # Every file has its own staged or released copy by now.
-        await asyncio.to_thread(shutil.rmtree, upload_of(context, capsule.source), True)
 
 
 async def remove_settled(context: Context) -> None:
