@@ -10,7 +10,8 @@ set -euo pipefail
 profile=${1:-demo}
 demo=(python3 python3-venv)
 test=("${demo[@]}" mariadb-server swift-proxy swift-account swift-container swift-object memcached nginx-light
-  prometheus prometheus-alertmanager
+  prometheus prometheus-alertmanager prometheus-node-exporter
+  orthanc orthanc-dicomweb iipimage-server dicom3tools # clients and peers that the viewer is held to
   chromium fontconfig fonts-noto-cjk libatomic1) # libatomic1: Playwright's driver is a Node that needs it
 ci=("${test[@]}" make git ca-certificates)
 monitor=(prometheus prometheus-alertmanager prometheus-node-exporter)

@@ -1,0 +1,12 @@
+"""what rule sets, thresholds and reviews need"""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
