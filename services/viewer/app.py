@@ -18,6 +18,7 @@ from services.viewer.routes.metadata import MetadataRoutes
 from services.viewer.routes.pictures import Pictures
 from services.viewer.routes.retrieve import Retrieve
 from services.viewer.routes.slides import SlideRoutes
+from services.viewer.routes.volumes import VolumeRoutes
 from services.viewer.tiled import TiledSlides
 from services.viewer.viewing import Viewing
 
@@ -32,7 +33,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     tiled = TiledSlides(viewing, slides)
     frames = FrameRoutes(viewing)
     dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
-    raw = [*dicomweb, *Pictures(viewing, slides).routes(), *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
+    raw = [*dicomweb, *Pictures(viewing, slides).routes(), *VolumeRoutes(viewing).routes(), *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
     # In front: a frame must not try the patterns of the search routes first.
     app.router.routes[:0] = [route.as_route() for route in raw]
     app.state.viewing = viewing

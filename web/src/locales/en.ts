@@ -174,6 +174,12 @@ export default {
     zoom: 'Zoom', zoomIn: 'Zoom in', zoomOut: 'Zoom out', whole: 'Whole slide',
     description: 'Description', format: 'Format', modality: 'Modality', sequence: 'Sequence', phase: 'Phase', matrix: 'Matrix', thickness: 'Slice thickness', spacing: 'Pixel spacing', mpp: 'Per pixel', objective: 'Objective', device: 'Device', size: 'Size',
   },
+  desk: {
+    page: 'Images', title: 'Images of {case}', tools: 'Tools', series: 'Series', beside: 'Side by side', linked: 'Scroll together', opening: 'Opening…', invert: 'Invert', flipHorizontal: 'Flip left and right', flipVertical: 'Flip top and bottom', rotate: 'Turn by 90°', cine: 'Cine', reset: 'Reset', planes: 'Three planes', planesAbout: 'Axial, sagittal and coronal planes through this series', tags: 'Tags', tag: 'Tag', value: 'Value', findTag: 'Find in the tags', items: '{n} items', black: 'Black', white: 'White', region: 'Copy link to this region', copied: 'The link is copied.',
+    gesture: { window: 'Window', scroll: 'Scroll', pan: 'Move', zoom: 'Zoom', length: 'Length', angle: 'Angle', ellipse: 'Ellipse', rectangle: 'Rectangle' },
+    about: { window: 'Drag: left and right the width, up and down the level', scroll: 'Drag up and down through the images; the wheel does it always', pan: 'Drag to move; the middle button does it always', zoom: 'Drag up and down; the right button does it always', length: 'Measure a length, mm', angle: 'Measure an angle, degrees', ellipse: 'Mean and spread of the values in an ellipse', rectangle: 'Mean and spread of the values in a rectangle' },
+    plane: { axial: 'Axial', sagittal: 'Sagittal', coronal: 'Coronal' }, view: { MULTIPLANAR: 'Three planes', AXIAL: 'Axial', SAGITTAL: 'Sagittal', CORONAL: 'Coronal', RENDER: '3D' },
+  },
   preset: { file: 'As stored', abdomen: 'Abdomen', lung: 'Lung', bone: 'Bone', brain: 'Brain' },
   reviewKind: { label: 'Labels', link: 'Links', disease: 'Diseases', identifiers: 'Identifiers', pixels: 'Images to look at', resource: 'Other files', leak: 'Possible leaks' },
   review: {

@@ -95,6 +95,12 @@ export default {
   reportKind: { imaging: '影像报告', pathology: '病理报告' },
   value: { review: '审核中', none: '无标注', cannot_tell: '无法判断' },
   images: { open: '打开 {name}', held: '待查看', frames: '{n} 幅', pixels: '{w} × {h} 像素', stage: '{name}：用滚轮或方向键翻看', frameOf: '第 {n} / {all} 幅', frame: '图像', window: '窗宽窗位', failed: '此图像无法显示。', doubt: '序列或期相存疑：{why}', zoom: '缩放', zoomIn: '放大', zoomOut: '缩小', whole: '全图', description: '描述', format: '格式', modality: '模态', sequence: '序列', phase: '期相', matrix: '矩阵', thickness: '层厚', spacing: '像素间距', mpp: '每像素', objective: '物镜', device: '设备', size: '大小' },
+  desk: {
+    page: '图像', title: '{case} 的图像', tools: '工具', series: '序列', beside: '并排显示', linked: '同步翻看', opening: '正在打开…', invert: '反相', flipHorizontal: '左右翻转', flipVertical: '上下翻转', rotate: '旋转 90°', cine: '播放', reset: '复位', planes: '三平面', planesAbout: '通过此序列的轴位、矢状位和冠状位', tags: '标签', tag: '标签', value: '值', findTag: '在标签中查找', items: '{n} 项', black: '黑', white: '白', region: '复制此区域的链接', copied: '链接已复制。',
+    gesture: { window: '窗宽窗位', scroll: '翻看', pan: '移动', zoom: '缩放', length: '长度', angle: '角度', ellipse: '椭圆', rectangle: '矩形' },
+    about: { window: '拖动：左右调窗宽，上下调窗位', scroll: '上下拖动翻看；滚轮始终可用', pan: '拖动移动；中键始终可用', zoom: '上下拖动；右键始终可用', length: '测量长度（毫米）', angle: '测量角度（度）', ellipse: '椭圆内数值的均值与离散度', rectangle: '矩形内数值的均值与离散度' },
+    plane: { axial: '轴位', sagittal: '矢状位', coronal: '冠状位' }, view: { MULTIPLANAR: '三平面', AXIAL: '轴位', SAGITTAL: '矢状位', CORONAL: '冠状位', RENDER: '三维' },
+  },
   preset: { file: '原始', abdomen: '腹部', lung: '肺', bone: '骨', brain: '脑' },
   reviewKind: { label: '标注', link: '关联', disease: '病种', identifiers: '缺少标识', pixels: '待查看图像', resource: '其他资料', leak: '疑似泄露' },
   review: {
