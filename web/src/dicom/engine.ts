@@ -50,7 +50,9 @@ export async function loadSeries(studyUid: string, seriesUid: string): Promise<L
 
 /** A group of viewports that share tools: wheel scrolls, second button zooms, third pans, two fingers zoom. */
 export function toolGroup(id: string, withCrosshairs: boolean): tools.Types.IToolGroup {
-  const group = tools.ToolGroupManager.getToolGroup(id) ?? tools.ToolGroupManager.createToolGroup(id)
+  const known = tools.ToolGroupManager.getToolGroup(id)
+  if (known) return known
+  const group = tools.ToolGroupManager.createToolGroup(id)
   if (!group) throw new Error(id)
   for (const tool of TOOLS) if (withCrosshairs || tool !== CrosshairsTool) group.addTool(tool.toolName)
   return group
