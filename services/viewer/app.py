@@ -33,7 +33,8 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     tiled = TiledSlides(viewing, slides)
     frames = FrameRoutes(viewing)
     dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
-    raw = [*dicomweb, *Pictures(viewing, slides).routes(), *VolumeRoutes(viewing).routes(), *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
+    pictures = [*Pictures(viewing, slides).routes(), *VolumeRoutes(viewing).routes()]
+    raw = [*dicomweb, *pictures, *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
     # In front: a frame must not try the patterns of the search routes first.
     app.router.routes[:0] = [route.as_route() for route in raw]
     app.state.viewing = viewing
