@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.ingest.blocking import PATHOLOGY_DAYS, candidate_pairs
+from services.ingest.blocking import PATHOLOGY_DAYS, Worth, candidate_pairs
 from services.ingest.link_bound import most_bits, prior_bits
 from services.ingest.link_columns import Bool, Codes, Columns, Int
+from services.ingest.link_learn import corrected, corrections
 from services.ingest.link_person import Person, joined, person_of_report, person_of_study
 from services.ingest.link_weights import Frequencies, components
 from services.ingest.report_records import Component, LinkProposal, LinkState, ReportIdentity, ReportKind, StudyIdentity
@@ -21,6 +22,7 @@ from services.ingest.report_records import Component, LinkProposal, LinkState, R
 SURE_MIN = 0.97  # probability from which a link needs no person
 SHOWN_MIN = 0.3  # probability from which a link is shown to a person
 _SHOWN_BITS = math.log2(SHOWN_MIN / (1 - SHOWN_MIN)) - 1e-6
+LEARNT_BITS = 2.5  # what a pair may gain by what is learnt of the import
 MARGIN_BITS = 3.0  # a rival within this many bits makes a link unsure
 NUMBER_DATE_DAYS = 7
 _IDENTIFYING = ("accession", "number", "birth", "age", "date")
@@ -66,11 +68,13 @@ def _scored(studies: Sequence[Person], reports: Sequence[Person], kind: ReportKi
     left, right = Columns.of(studies, codes), Columns.of(reports, codes)
 
     def worth(s: Int, r: Int) -> Bool:
-        return most_bits(left, right, s, r, kind, known) + prior >= _SHOWN_BITS
+        return most_bits(left, right, s, r, kind, known) + prior + LEARNT_BITS >= _SHOWN_BITS
 
+    compared = [(s, r, components(studies[s], reports[r], kind, known)) for s, r in _candidates(left, right, kind, worth)]
+    learnt = corrections(compared, prior, kind)
     pairs = []
-    for s, r in zip(*(side.tolist() for side in candidate_pairs(left, right, kind, worth)), strict=True):
-        fields = components(studies[s], reports[r], kind, known)
+    for s, r, stated in compared:
+        fields = corrected(stated, learnt)
         bits = prior + sum(item.weight for item in fields.values())
         rule, reason = _rule(fields, studies[s], reports[r], kind)
         if rule == "weights" and (_probability(bits) < SHOWN_MIN or not _identified(fields, kind) or _impossible(fields, kind)):
@@ -81,6 +85,11 @@ def _scored(studies: Sequence[Person], reports: Sequence[Person], kind: ReportKi
             bits = max(bits, 12.0)
         pairs.append(_Pair(s, r, bits, rule, fields, reason))
     return sorted(pairs, key=lambda pair: (-pair.bits, studies[pair.study].key, reports[pair.report].key))
+
+
+def _candidates(studies: Columns, reports: Columns, kind: ReportKind, worth: Worth) -> Iterable[tuple[int, int]]:
+    s, r = candidate_pairs(studies, reports, kind, worth)
+    return zip(s.tolist(), r.tolist(), strict=True)
 
 
 def _identified(fields: Mapping[str, Component], kind: ReportKind) -> bool:
