@@ -64,7 +64,7 @@ def label_report(rules: RuleSet, sections: Sections, kind: ReportKind, body_part
     without a conclusion as review with ``no-conclusion`` and what its findings would say as ``proposal``.
     """
     scope = report_scope(sections, body_part)
-    if scope and not about(scope, rules.disease.organ) and not _named(rules, sections):
+    if not speaks_of(rules, sections, body_part):
         return _label(rules, _Verdict("review", 0.0, "other-organ"))
     conclusion = _read(rules, "impression", sections.impression, kind, scope)
     if sections.impression.strip():
@@ -74,6 +74,12 @@ def label_report(rules: RuleSet, sections: Sections, kind: ReportKind, body_part
     else:
         verdict = _from_support(rules, sections, kind, scope, "no-conclusion")
     return _label(rules, verdict, conclusion.mentions)
+
+
+def speaks_of(rules: RuleSet, sections: Sections, body_part: str = "") -> bool:
+    """The report is of the disease's organ, or does not say of which, or its conclusion names the organ."""
+    scope = report_scope(sections, body_part)
+    return not scope or about(scope, rules.disease.organ) or _named(rules, sections)
 
 
 def report_scope(sections: Sections, body_part: str = "") -> Scope:
@@ -101,7 +107,7 @@ def _categories(rules: RuleSet, name: str, text: str) -> list[Mention]:
     found = []
     for rule in rules.categories:
         for match in rule.pattern.finditer(made.text):
-            grade = "".join(match[1].upper().split()).replace("-", "")
+            grade = rule.grade(match[1])
             meaning = rule.grades.get(grade)
             if meaning:
                 start, end = made.span(match.start(), match.end())

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
+from isocenter.diseases import LabelScheme as SchemeDefinition
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
@@ -28,6 +29,7 @@ from services.ingest.ruleset import rule_set
 from services.ingest.stages import voices
 from services.ingest.stages.context import Context
 from services.ingest.store import imports, policies, reviews
+from services.ingest.told import TOLD, told_case, told_report
 from services.ingest.voice import Example, Joined, Voice, audited, join, priority
 
 CASES_PER_BATCH = 200
@@ -107,7 +109,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
 
 async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Mapping[str, str]) -> list[Question]:
     cases = [row for (row,) in await imports.chunked(session, select(Case).where(Case.deleted_at.is_(None)), Case.id, case_ids)]
-    codes = {d.id: d.code for d in await session.scalars(select(Disease))}
+    diseases = {d.id: d for d in await session.scalars(select(Disease))}
     schemes = await policies.schemes(session, sorted({case.disease_id for case in cases}))
     classes: dict[int, list[str]] = {}
     for scheme_id, code in await session.execute(select(LabelClass.scheme_id, LabelClass.code).order_by(LabelClass.scheme_id, LabelClass.ordinal)):
@@ -115,12 +117,21 @@ async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Map
     texts = await texts_of_cases(session, [case.id for case in cases])
     questions = []
     for case in sorted(cases, key=lambda row: row.id):
-        own = [scheme for scheme in schemes if scheme.disease_id == case.disease_id]
-        wanted = chosen.get(codes[case.disease_id], "")
-        scheme = next((s for s in own if s.code == wanted), own[0] if own else None)
-        if scheme is not None:
+        disease = diseases[case.disease_id]
+        for scheme in _schemes_of(disease, schemes, chosen.get(disease.code, "")):
             questions.append(Question(case.id, case.key, case.disease_id, scheme, tuple(classes.get(scheme.id, ())), tuple(texts.get(case.id, ()))))
     return questions
+
+
+def _schemes_of(disease: Disease, schemes: Sequence[LabelScheme], wanted: str) -> list[LabelScheme]:
+    """The scheme this import labels by (the wanted one, or the disease's first), then those of what a report tells outright."""
+    told = {item["code"] for item in disease.definition.get("schemes", ()) if item.get("told")}
+    own = [scheme for scheme in schemes if scheme.disease_id == disease.id]
+    first = next((s for s in own if s.code == wanted), next((s for s in own if s.code not in told), None))
+    newest: dict[str, LabelScheme] = {}
+    for scheme in own:
+        newest.setdefault(scheme.code, scheme)
+    return [*([first] if first else []), *(scheme for code, scheme in newest.items() if code in told and scheme is not first)]
 
 
 async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict[int, list[Text]]:
@@ -144,12 +155,23 @@ async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict
 
 
 def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
+    scheme = definition.scheme(question.scheme.code)
+    if scheme.told:
+        return _told_answer(definition, scheme, question)
     rules = rule_set(definition, question.scheme.code)
     spoken = [(text, label_report(rules, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts]
     if not spoken:
         return Answer((), None)
     case = aggregate_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in spoken])
     return Answer(tuple(spoken), case)
+
+
+def _told_answer(definition: DiseaseDefinition, scheme: SchemeDefinition, question: Question) -> Answer:
+    """Only the reports that tell a class speak; without any there is no label and nothing to ask."""
+    rules = rule_set(definition)
+    said = ((text, told_report(rules, scheme, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts)
+    telling = [(text, label) for text, label in said if label is not None]
+    return Answer(tuple(telling), told_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in telling]))
 
 
 def _answers(
@@ -174,7 +196,7 @@ def _text(question: Question) -> str:
 def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
     voice = learnt.get(question.scheme.id)
     text = _text(question)
-    if voice is None or answer.case is None or not text or question.case_id in decided.get(question.scheme.id, {}):
+    if voice is None or answer.case is None or answer.case.reason == TOLD or not text or question.case_id in decided.get(question.scheme.id, {}):
         return answer
     return replace(answer, joined=join(answer.case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
 
