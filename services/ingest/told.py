@@ -2,7 +2,7 @@
 
 A category counts as the disease's own pattern reads it; letters and numbers as rules/told.toml says; a subtype as the malignancy
 rules name it. Of several in one report the highest class counts (classes stand in ascending order); of several reports pathology
-before imaging, then the newest. What is said of history, of another examination or on a condition is not told of now.
+before imaging, then the newest; subtype and grade only from pathology. What is said of history, of another examination or on a condition is not told of now.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ TOLD_CONFIDENCE = 0.97
 SEVERAL_CONFIDENCE = 0.93  # different classes in one report, of which the highest counts
 _NOT_NOW = frozenset({"history", "family", "hypothetical", "comparison"})
 _DOUBTED = frozenset({"hedged", "negated"})
+_OF_TISSUE = ("subtype", "grade", "edmondson")  # no image tells them
 _READ = {ReportKind.IMAGING: ("impression", "findings"), ReportKind.PATHOLOGY: ("impression", "microscopic")}
 
 
@@ -55,7 +56,7 @@ def _rules() -> Mapping[str, _ToldRule]:
 
 def told_report(rules: RuleSet, scheme: LabelScheme, sections: Sections, kind: ReportKind, body_part: str = "") -> ReportLabel | None:
     """The class of ``scheme`` (its ``told`` says which rule) that this report tells, or None. ``rules``: the disease's, of any scheme."""
-    if not speaks_of(rules, sections, body_part):
+    if not speaks_of(rules, sections, body_part) or (scheme.told in _OF_TISSUE and kind is not ReportKind.PATHOLOGY):
         return None
     order = {item.value: n for n, item in enumerate(scheme.classes)}
     texts = sections.as_dict()

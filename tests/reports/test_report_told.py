@@ -99,6 +99,12 @@ def test_what_is_told_of_another_time_or_in_doubt_is_no_label() -> None:
     assert told("lung", "tnm-t", "possible pT2") == ""
 
 
+def test_subtype_and_grade_are_told_by_tissue_only() -> None:
+    assert told("liver", "subtype", "肝细胞癌", "pathology") == "HCC"
+    assert told("liver", "subtype", "肝细胞癌，LR-5", "imaging") == ""
+    assert told("lung", "grade", "低分化腺癌", "imaging") == ""
+
+
 def test_findings_tell_when_the_conclusion_does_not_and_another_organ_tells_nothing() -> None:
     assert told("breast", "bi-rads", "右乳见结节，BI-RADS 3类", "imaging", "findings") == "3"
     definition = diseases()["breast"]
