@@ -244,8 +244,11 @@ async def write_answers(
         provided[row.case_id, row.scheme_id] = row
     asked: list[dict[str, Any]] = []
     sure: list[str] = []
+    overruled = _overruled(questions, answers, pointers)
     for question, answer in zip(questions, answers, strict=True):
         place = (question.case_id, question.scheme.id)
+        if answer.case is not None and answer.case.reason == TOLD and question.case_id in overruled:
+            answer = Answer((), None)
         print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
         new = print_ not in before
         counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
@@ -271,6 +274,16 @@ async def write_answers(
                 asked.append({**label_question(question, answer, subject, "audit", context), "priority": drawn / 2})
     await reviews.ask(session, asked)
     await reviews.withdraw(session, "label", sure)
+
+
+def _overruled(questions: Sequence[Question], answers: Sequence[Answer], pointers: Mapping[tuple[int, int], CaseLabel]) -> set[int]:
+    """Cases whose reports say the contrary of what a person decided: the stage or subtype they tell is no label either until that is settled."""
+    found = set()
+    for question, answer in zip(questions, answers, strict=True):
+        pointer, case = pointers.get((question.case_id, question.scheme.id)), answer.case
+        if pointer is not None and pointer.state == "decided" and case is not None and case.value not in ("review", pointer.value):
+            found.add(question.case_id)
+    return found
 
 
 def _decide(
