@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
-from isocenter.diseases import LabelScheme as SchemeDefinition
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
@@ -28,8 +27,8 @@ from services.ingest.report_records import ReportKind, ReportLabel, Sections, Sp
 from services.ingest.ruleset import rule_set
 from services.ingest.stages import voices
 from services.ingest.stages.context import Context
+from services.ingest.stages.telling import is_told, schemes_of, tells, told
 from services.ingest.store import imports, policies, reviews
-from services.ingest.told import TOLD, told_case, told_report
 from services.ingest.voice import Example, Joined, Voice, audited, join, priority
 
 CASES_PER_BATCH = 200
@@ -118,20 +117,9 @@ async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Map
     questions = []
     for case in sorted(cases, key=lambda row: row.id):
         disease = diseases[case.disease_id]
-        for scheme in _schemes_of(disease, schemes, chosen.get(disease.code, "")):
+        for scheme in schemes_of(disease, schemes, chosen.get(disease.code, "")):
             questions.append(Question(case.id, case.key, case.disease_id, scheme, tuple(classes.get(scheme.id, ())), tuple(texts.get(case.id, ()))))
     return questions
-
-
-def _schemes_of(disease: Disease, schemes: Sequence[LabelScheme], wanted: str) -> list[LabelScheme]:
-    """The scheme this import labels by (the wanted one, or the disease's first), then those of what a report tells outright."""
-    told = {item["code"] for item in disease.definition.get("schemes", ()) if item.get("told")}
-    own = [scheme for scheme in schemes if scheme.disease_id == disease.id]
-    first = next((s for s in own if s.code == wanted), next((s for s in own if s.code not in told), None))
-    newest: dict[str, LabelScheme] = {}
-    for scheme in own:
-        newest.setdefault(scheme.code, scheme)
-    return [*([first] if first else []), *(scheme for code, scheme in newest.items() if code in told and scheme is not first)]
 
 
 async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict[int, list[Text]]:
@@ -155,23 +143,14 @@ async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict
 
 
 def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
-    scheme = definition.scheme(question.scheme.code)
-    if scheme.told:
-        return _told_answer(definition, scheme, question)
+    if tells(definition, question.scheme.code):
+        return Answer(*told(definition, question.scheme.code, question.texts))
     rules = rule_set(definition, question.scheme.code)
     spoken = [(text, label_report(rules, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts]
     if not spoken:
         return Answer((), None)
     case = aggregate_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in spoken])
     return Answer(tuple(spoken), case)
-
-
-def _told_answer(definition: DiseaseDefinition, scheme: SchemeDefinition, question: Question) -> Answer:
-    """Only the reports that tell a class speak; without any there is no label and nothing to ask."""
-    rules = rule_set(definition)
-    said = ((text, told_report(rules, scheme, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts)
-    telling = [(text, label) for text, label in said if label is not None]
-    return Answer(tuple(telling), told_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in telling]))
 
 
 def _answers(
@@ -196,7 +175,7 @@ def _text(question: Question) -> str:
 def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
     voice = learnt.get(question.scheme.id)
     text = _text(question)
-    if voice is None or answer.case is None or answer.case.reason == TOLD or not text or question.case_id in decided.get(question.scheme.id, {}):
+    if voice is None or answer.case is None or is_told(answer.case) or not text or question.case_id in decided.get(question.scheme.id, {}):
         return answer
     return replace(answer, joined=join(answer.case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
 
@@ -247,7 +226,7 @@ async def write_answers(
     overruled = _overruled(questions, answers, pointers)
     for question, answer in zip(questions, answers, strict=True):
         place = (question.case_id, question.scheme.id)
-        if answer.case is not None and answer.case.reason == TOLD and question.case_id in overruled:
+        if is_told(answer.case) and question.case_id in overruled:
             answer = Answer((), None)
         print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
         new = print_ not in before
