@@ -38,6 +38,7 @@ def _entries(service: str, *prefixes: str) -> list[Entry]:
 ENTRIES: tuple[Entry, ...] = (
     Entry("/dicom-web/studies", "ingest", frozenset({"POST"})),  # STOW-RS
     *_entries("ingest", "/api/v1/imports", "/api/v1/uploads", "/api/v1/reviews", "/api/v1/cases/*/labels/reopen", "/api/v1/cases/*/labels/explain"),
+    *_entries("ingest", "/api/v1/rules", "/api/v1/links"),
     *_entries("viewer", "/dicom-web", "/slides", "/iiif", "/api/v1/series/*/thumbnail", "/api/v1/series/*/preview", "/api/v1/series/*/slices"),
     *_entries("catalog", "/api/v1/diseases", "/api/v1/hospitals", "/api/v1/projects", "/api/v1/cases", "/api/v1/studies", "/api/v1/series"),
     *_entries("catalog", "/api/v1/datasets", "/api/v1/resources", "/api/v1/reports", "/api/v1/attributes", "/api/v1/searches"),

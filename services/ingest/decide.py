@@ -37,7 +37,7 @@ from isocenter.models import (
 from isocenter.resources import Resources
 from services.ingest import second
 from services.ingest.records import Outcome
-from services.ingest.stages import voices
+from services.ingest.stages import thresholds, voices
 from services.ingest.stages.again import reopen_items
 from services.ingest.stages.label import fingerprint
 from services.ingest.store import clinical, imports, reviews
@@ -141,6 +141,7 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
         pointer.revision += 1
     await _state_items_of_case(session, case.id, "decided")
     await session.flush()
+    await thresholds.learn(session, scheme)
     await voices.ask_again(session, scheme)
     await second.ask_second(session, review, who.name)
     return {"case_label": before}

@@ -89,7 +89,8 @@ async def run(context: Context) -> None:
 async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> None:
     """Label these cases anew and move the pointers."""
     async with context.resources.db.read() as session:
-        definitions = {d.id: definition_of(d.definition, d.code) for d in await policies.diseases(session)}
+        diseases = {d.id: d for d in await policies.diseases(session)}
+        definitions = {d.id: definition_of(d.definition, d.code) for d in diseases.values()}
         chosen = context.options.get("schemes") or {}
         questions = await _questions(session, case_ids, chosen)
         decided = await voices.decided(session, {q.scheme.id for q in questions})
@@ -97,9 +98,10 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
     answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
     async with context.commit(last=last) as session:
         answers = [await _named(session, definitions[q.disease_id], q, a, learnt) for q, a in zip(questions, answers, strict=True)]
+        await policies.unchanged(session, diseases)
         rule_sets = {}
         for disease_id, definition in definitions.items():
-            body = {"disease": definition.code, "number": definition.number}
+            body = {"disease": definition.code, "number": definition.number, "document": diseases[disease_id].definition}
             rule_sets[disease_id] = (await policies.ensure(session, "rules", definition.code, body, definition.sha256)).id
         await write_answers(session, context, questions, answers, rule_sets)
         await note_changes(session, case_ids)
@@ -270,7 +272,7 @@ def _decide(
         definite = rule.value != "review"
     if not definite:
         return rule_id, "review", "review", rule.reason or "unsure"
-    if rule.confidence < question.scheme.threshold:
+    if rule.confidence < question.scheme.counts_from:
         return rule_id, rule.value, "review", "low-confidence"
     return rule_id, rule.value, "sure", ""
 
