@@ -35,7 +35,7 @@ from isocenter.models import (
     now,
 )
 from isocenter.resources import Resources
-from services.ingest import second
+from services.ingest import second, settle
 from services.ingest.records import Outcome
 from services.ingest.stages import thresholds, voices
 from services.ingest.stages.again import reopen_items
@@ -78,12 +78,15 @@ async def undo(session: AsyncSession, who: Principal, review: Review) -> None:
     decision.undone_at = now()
     review.state = "open"
     review.revision += 1
+    # It is the next question of whoever took the answer back; what they had on the screen goes back to its place in the queue.
+    await reviews.take(session, review, who.name)
     audit.record(session, who, "decision-undone", f"review:{review.key}", before={"value": decision.value})
     if review.case_id is not None:
         await note_changes(session, [review.case_id])
 
 
 async def _put_back(session: AsyncSession, undo: dict[str, Any]) -> None:
+    await settle.put_back(session, undo)
     if pointer := undo.get("case_label"):
         row = await session.get(CaseLabel, (pointer["case_id"], pointer["scheme_id"]))
         if row is not None and pointer.get("label_id"):
@@ -306,4 +309,14 @@ async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: Labe
     return await reviews.get(session, str(row["key"]))
 
 
-_EFFECTS = {"label": _label, "link": _link, "disease": _disease, "identifiers": _item, "leak": _item, "pixels": _pixels, "resource": _resource}
+_EFFECTS = {
+    "label": _label,
+    "link": _link,
+    "disease": _disease,
+    "identifiers": _item,
+    "leak": _item,
+    "pixels": _pixels,
+    "resource": _resource,
+    "duplicate": settle.duplicate,
+    "sequence": settle.sequence,
+}

@@ -229,7 +229,7 @@ async def _stacks(session: AsyncSession, series: Series, closed: Closed) -> list
             stack = Stack(series_id=series.id, ordinal=number)
             session.add(stack)
             known[number] = stack
-        stack.sequence, stack.phase = series.sequence, series.phase
+        stack.sequence, stack.phase = series.sequence, series.phase  # a reviewer's word stands in the series too
         if number < len(described):
             item = described[number]
             stack.spacing_mm, stack.echo_time_ms, stack.b_value = item.spacing_mm, item.echo_time_ms, item.b_value
