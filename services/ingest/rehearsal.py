@@ -101,6 +101,7 @@ class Rehearsal:
                 return False
             assert row.lease_token is not None
             held, state, key = Held(row.id, row.lease_token, row.disease_id, dict(row.body)), row.state, row.key
+        renewing = asyncio.create_task(self._renew(held))
         try:
             await (self._apply(held) if state == "applying" else self._preview(held))
         except imports.LeaseLost:
@@ -115,7 +116,18 @@ class Rehearsal:
             log.error("proposal failed proposal=%s kind=%s", key, type(error).__name__, exc_info=error)
             reason = error.detail if isinstance(error, IsocenterError) else f"an unexpected {type(error).__name__}; see the log"
             await self._give_back(held, wait_seconds=0.5, failure=reason)
+        finally:
+            renewing.cancel()
         return True
+
+    async def _renew(self, held: Held) -> None:
+        while True:
+            await asyncio.sleep(self.resources.settings.lease_seconds / 3)
+            try:
+                async with self.resources.db.write() as session:
+                    await self._hold(session, held)
+            except IsocenterError as error:
+                log.warning("lease of a proposal not renewed kind=%s", type(error).__name__)
 
     async def _give_back(self, held: Held, *, wait_seconds: float = 0.0, count: bool = True, failure: str = "") -> None:
         try:

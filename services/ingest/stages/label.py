@@ -25,9 +25,10 @@ from services.ingest.label import label_report
 from services.ingest.report_records import CaseLabel as Aggregated
 from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
 from services.ingest.ruleset import rule_set
-from services.ingest.stages import voices
+from services.ingest.stages import thirds, voices
 from services.ingest.stages.context import Context
 from services.ingest.store import imports, policies, reviews
+from services.ingest.third import Third
 from services.ingest.voice import Example, Joined, Voice, audited, join, priority
 
 CASES_PER_BATCH = 200
@@ -67,6 +68,14 @@ class Answer:
     voice: str = ""  # disease.scheme@number and SHA-256, once it is stored
     voice_sha256: str = ""
     voice_policy: int | None = None
+    third: Third | None = None
+
+    @property
+    def last(self) -> Aggregated | None:
+        """The case's label after all voices that spoke."""
+        if self.third is not None:
+            return self.third.case
+        return self.joined.case if self.joined is not None else self.case
 
 
 async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
@@ -96,6 +105,9 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
     answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
+    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None}
+    third = await thirds.spoken(context.resources, said)
+    answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
     async with context.commit(last=last) as session:
         answers = [await _named(session, definitions[q.disease_id], q, a, learnt) for q, a in zip(questions, answers, strict=True)]
         await policies.unchanged(session, diseases)
@@ -199,12 +211,15 @@ async def write_answers(
 ) -> None:
     """Append labels, move pointers, ask what is doubtful."""
     rows: list[dict[str, Any]] = []
+    model = context.resources.settings.third_voice_model
     for question, answer in zip(questions, answers, strict=True):
         rows.extend(_report_row(question, text, spoken, rule_sets[question.disease_id]) for text, spoken in answer.reports)
         if answer.case is not None:
             rows.append(_case_row(question, answer, rule_sets[question.disease_id]))
             if answer.joined is not None:
                 rows.append(_voice_row(question, answer))
+            if answer.third is not None:
+                rows.append(_third_row(question, answer, answer.third, model))
     unique = {row["fingerprint"]: row for row in rows}
     prints = sorted(unique)
     before = {p for (p,) in await imports.chunked(session, select(Label.fingerprint), Label.fingerprint, prints)}
@@ -229,6 +244,8 @@ async def write_answers(
         print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
         new = print_ not in before
         counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
+        if answer.third is not None and answer.third.effect != "none":
+            counts = _third_row(question, answer, answer.third, model)["fingerprint"]
         said = _decide(question, answer, ids.get(counts), new, pointers.get(place), provided.get(place))
         if said is None:
             pointer = pointers.get(place)
@@ -267,8 +284,8 @@ def _decide(
         return provided.id, provided.value, "review" if contradicts else "sure", "provided-contradicts" if contradicts else ""
     if rule is None or rule_id is None:
         return None
-    if answer.joined is not None:
-        rule = answer.joined.case
+    if answer.last is not None:
+        rule = answer.last
         definite = rule.value != "review"
     if not definite:
         return rule_id, "review", "review", rule.reason or "unsure"
@@ -342,10 +359,19 @@ def _voice_row(question: Question, answer: Answer) -> dict[str, Any]:
     return row | {"fingerprint": print_, "source": "model", "evidence": [*row["evidence"], said], "policy_id": answer.voice_policy}
 
 
+def _third_row(question: Question, answer: Answer, third: Third, model: str) -> dict[str, Any]:
+    """The case's label after the third voice, beside those before it."""
+    before = _voice_row(question, answer) if answer.joined is not None else _case_row(question, answer, 0)
+    row = _case_row(question, replace(answer, case=third.case), 0)
+    print_ = fingerprint("third", before["fingerprint"], model, third.said.value, round(third.said.probability, 4), third.effect, third.case.confidence)
+    evidence = [*before["evidence"], thirds.evidence_of(third, model, _text(question))]
+    return row | {"fingerprint": print_, "source": "model", "evidence": evidence, "policy_id": answer.voice_policy}
+
+
 def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context) -> dict[str, Any]:
     """What a reviewer is asked about a case's label."""
     joined = answer.joined
-    case = joined.case if joined is not None else answer.case
+    case = answer.last
     proposal: dict[str, Any] = {
         "case_key": question.case_key,
         "scheme": question.scheme.code,
@@ -357,12 +383,17 @@ def label_question(question: Question, answer: Answer, subject: str, reason: str
     }
     if joined is not None:
         proposal["voice"] = {"value": joined.said.value, "probability": round(joined.said.probability, 1), "effect": joined.effect}
+    if answer.third is not None:
+        said = answer.third.said
+        proposal["third"] = {"value": said.value, "probability": round(said.probability, 1), "effect": answer.third.effect}
+    first = answer.third is not None and answer.third.effect == "disagrees"
+    own = priority(joined.said, joined.effect) if joined is not None else abs((case.confidence if case else 0.5) - 0.5)
     return reviews.question(
         "label",
         subject,
         proposal,
         [*question.classes, "cannot_tell"],
-        priority=priority(joined.said, joined.effect) if joined is not None else abs((case.confidence if case else 0.5) - 0.5),
+        priority=0.0 if first else own,
         hospital_id=context.hospital_id,
         disease_id=question.disease_id,
         case_id=question.case_id,
