@@ -49,13 +49,15 @@ from services.ingest.app import create_app
 BAR_SECONDS = 120
 ROWS_AT_ONCE = 5000
 FINDINGS = (
-    "肝脏大小、形态正常，各叶比例协调，表面光滑，肝裂不宽。", "肝右叶见类圆形稍低密度影，大小约{n}mm×{m}mm，边界欠清。", "增强扫描动脉期明显强化，门脉期及延迟期强化程度减低。",
+    "肝脏大小、形态正常，各叶比例协调，表面光滑，肝裂不宽。", "肝右叶见类圆形稍低密度影，大小约{n}mm×{m}mm，边界欠清。",
+    "增强扫描动脉期明显强化，门脉期及延迟期强化程度减低。",
     "肝内外胆管未见扩张，胆囊不大，壁不厚。", "脾脏不大，密度均匀，胰腺形态如常。", "腹膜后未见明显肿大淋巴结，腹腔未见积液。",
     "The liver is normal in size with a smooth contour.", "A {n} mm hypodense lesion is seen in segment {m} without washout.",
     "No intrahepatic biliary dilatation. The portal vein is patent.",
 )  # fmt: skip
 CONCLUSIONS = (
-    "肝右叶占位，考虑肝细胞癌可能性大，建议进一步检查。", "肝右叶肝细胞癌。", "肝多发囊肿，较前（{n}天前）相仿。", "肝左叶血管瘤，建议随访。", "肝内小结节，性质待定。", "未见明显异常。",
+    "肝右叶占位，考虑肝细胞癌可能性大，建议进一步检查。", "肝右叶肝细胞癌。", "肝多发囊肿，较前（{n}天前）相仿。",
+    "肝左叶血管瘤，建议随访。", "肝内小结节，性质待定。", "未见明显异常。",
     "脂肪肝；胆囊结石。", "肝硬化，脾大，少量腹水。", "Simple hepatic cysts, unchanged.", "Findings are consistent with hepatocellular carcinoma, LI-RADS 5.",
     "Indeterminate {n} mm lesion, follow-up MRI in 3 months is advised.", "No evidence of metastatic disease.",
 )  # fmt: skip

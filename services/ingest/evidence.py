@@ -99,7 +99,15 @@ async def _choices(session: AsyncSession, review: Review) -> list[Choice]:
         titles |= {str(key): (f"Report {n} holds", f"报告 {n} 有效") for n, key in enumerate(review.proposal["reports"], start=1)}
     if review.kind == "link":
         titles |= {str(entry["report_key"]): (f"Report {n}", f"报告 {n}") for n, entry in enumerate(review.proposal["candidates"], start=1)}
-    return [Choice(value=str(c), title_en=titles.get(str(c), (str(c), str(c)))[0], title_zh=titles.get(str(c), (str(c), str(c)))[1]) for c in review.choices]
+    named = {str(c): titles.get(str(c), (str(c), str(c))) for c in review.choices}
+    return [Choice(value=c, title_en=en, title_zh=zh, final=is_final(review, c)) for c, (en, zh) in named.items()]
+
+
+def is_final(review: Review, choice: str) -> bool:
+    """Whether an answer cannot be taken back: a staged copy goes with a refusal, files and cases are made by the others."""
+    if review.kind == "disease":
+        return choice != "none"
+    return review.item_id is not None and review.kind in ("identifiers", "leak", "pixels")
 
 
 async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
@@ -140,7 +148,9 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
         if review.kind == "link":
             keys = [str(entry["report_key"]) for entry in review.proposal["candidates"]]
             texts_by_key = await _texts(session, keys)
-            shown["candidates"] = [{**entry, **texts_by_key.get(str(entry["report_key"]), {})} for entry in review.proposal["candidates"]]
+            # Two patients' dates are shifted by different days: side by side they would say what is not so. The proposal tells the days between.
+            shown["study"]["shifted_date"] = None
+            shown["candidates"] = [{**entry, **texts_by_key.get(str(entry["report_key"]), {}), "shifted_date": None} for entry in review.proposal["candidates"]]
         return shown
     if review.kind == "duplicate":
         return await _doubles(session, review)

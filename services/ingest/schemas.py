@@ -127,6 +127,7 @@ class Choice(BaseModel):
     value: str
     title_en: str
     title_zh: str
+    final: bool = Field(False, description="Once given, it cannot be taken back.")
 
 
 class ReviewView(BaseModel):

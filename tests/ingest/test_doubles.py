@@ -12,6 +12,7 @@ from pydicom.uid import MRImageStorage
 from sqlalchemy import select
 
 from isocenter.models import AuditEvent, Case, CaseLabel, Link, Report, Series, Stack, Study
+from services.ingest.app import sweep
 
 MALIGNANT = "肝右叶肝细胞癌。"
 
@@ -64,7 +65,8 @@ async def test_studies_when_only_a_few_pictures_are_the_same_then_nothing_is_ask
 
 async def test_reports_when_two_texts_stand_under_one_number_then_the_chosen_one_labels_the_case(ingest: Ingest) -> None:
     write_ct(ingest.root / "images" / "a.dcm", uid="1.2.3")
-    rows = [imaging_row(impression=MALIGNANT), imaging_row(impression="双肺纹理清晰，心影不大，纵隔未见肿大淋巴结，胸腔未见积液，与前片比较变化不明显，请结合临床。肝囊肿。")]
+    other = "双肺纹理清晰，心影不大，纵隔未见肿大淋巴结，胸腔未见积液，与前片比较变化不明显，请结合临床。肝囊肿。"
+    rows = [imaging_row(impression=MALIGNANT), imaging_row(impression=other)]
     table = write_table(ingest.root / "tables" / "r.csv", rows)
     await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
     review = await only(ingest, "duplicate")
@@ -178,3 +180,41 @@ async def test_undo_when_taken_back_then_the_question_comes_next_and_the_order_s
     again = await ingest_here.call("POST", f"/reviews/{second['key']}/decision", {"value": "0", "revision": back["revision"]})
     assert again["next"]["key"] == third["key"]
     assert [first["key"], second["key"], third["key"]] == order[:3]
+
+
+async def test_provided_label_when_its_import_is_withdrawn_then_it_counts_no_more(ingest: Ingest) -> None:
+    write_ct(ingest.root / "images" / "a.dcm", uid="1.2.3")
+    await ingest.run(ingest.root / "images", diseases=["liver"])
+    labels = write_table(ingest.root / "tables" / "l.csv", [("1000001", "1")], ("patient_id", "label"), "utf-8")
+    views = [await ingest.run(ingest.root / "images", {"path": str(labels), "kind": "labels"}, diseases=["liver"]) for _ in range(2)]
+
+    async def pointers() -> list[tuple[str, str]]:
+        async with ingest.resources.db.read() as session:
+            return [(row.value, row.state) for row in await session.scalars(select(CaseLabel))]
+
+    assert await pointers() == [("1", "sure")]
+    await ingest.call("POST", f"/imports/{views[0]['key']}/withdraw")
+    await ingest.settled()
+    assert await pointers() == [("1", "sure")]  # the second import says so too
+    await ingest.call("POST", f"/imports/{views[1]['key']}/withdraw")
+    await ingest.settled()
+    assert await pointers() == []
+
+
+async def test_pixels_when_a_refusal_is_taken_back_then_they_wait_again_until_the_bytes_are_gone(ingest_here: Ingest) -> None:
+    path = write_ct(ingest_here.root / "images" / "a.dcm", uid="1.2.3")
+    ds = pydicom.dcmread(path)
+    ds.BurnedInAnnotation = "YES"
+    ds.save_as(path)
+    await ingest_here.run(ingest_here.root / "images", diseases=["liver"])
+    review = await only(ingest_here, "pixels")
+    assert [choice["final"] for choice in review["choices"]] == [False, False]
+    await decide(ingest_here, review, "refuse")
+    back = await ingest_here.call("POST", f"/reviews/{review['key']}/undo")
+    async with ingest_here.resources.db.read() as session:
+        series = (await session.scalars(select(Series))).one()
+        assert (series.state, series.deleted_at) == ("held", None)
+    await decide(ingest_here, back, "refuse")
+    await sweep(ingest_here.resources)
+    problem = await ingest_here.call("POST", f"/reviews/{review['key']}/undo", status=409)
+    assert "deleted by now" in problem["detail"]

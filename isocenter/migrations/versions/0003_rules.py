@@ -20,6 +20,10 @@ def upgrade() -> None:
         batch.add_column(sa.Column("wanted_error", sa.Double(), nullable=True))
         batch.add_column(sa.Column("learnt_threshold", sa.Double(), nullable=True))
         batch.add_column(sa.Column("learnt_from", sa.Integer(), server_default="0", nullable=False))
+    with op.batch_alter_table("label") as batch:
+        batch.add_column(sa.Column("import_id", base.BigKey, nullable=True))
+        batch.create_foreign_key(op.f("fk_label_import_id"), "import", ["import_id"], ["id"])
+        batch.create_index(op.f("ix_label_import_id"), ["import_id"])
     op.create_table(
         "rule_proposal",
         sa.Column("id", base.BigKey, autoincrement=True, nullable=False),
@@ -55,6 +59,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("rule_proposal")
+    with op.batch_alter_table("label") as batch:
+        batch.drop_constraint(op.f("fk_label_import_id"), type_="foreignkey")
+        batch.drop_index(op.f("ix_label_import_id"))
+        batch.drop_column("import_id")
     with op.batch_alter_table("label_scheme") as batch:
         for name in LEARNT:
             batch.drop_column(name)

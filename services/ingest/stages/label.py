@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
-from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
+from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
 from services.ingest.report_records import CaseLabel as Aggregated
@@ -230,7 +230,9 @@ async def write_answers(
     case_ids = [question.case_id for question in questions]
     pointers = {(row.case_id, row.scheme_id): row for (row,) in await imports.chunked(session, select(CaseLabel), CaseLabel.case_id, case_ids)}
     provided: dict[tuple[int, int], Label] = {}
-    statement = select(Label).where(Label.source == "provided").order_by(Label.id)
+    withdrawn = select(Import.id).where(Import.state == "withdrawn")
+    counting = or_(Label.import_id.is_(None), Label.import_id.not_in(withdrawn))
+    statement = select(Label).where(Label.source == "provided", counting).order_by(Label.id)
     disputed: set[tuple[int, int]] = set()
     for (row,) in await imports.chunked(session, statement, Label.case_id, case_ids):
         earlier = provided.get((row.case_id, row.scheme_id))
