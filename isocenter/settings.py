@@ -6,6 +6,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,6 +50,12 @@ class Settings(BaseSettings):
     )
     metrics_networks: str = Field("", description="Networks (CIDR, comma separated) that may read the gateway's /metrics besides this machine; empty = none.")
     small_cell_least: int = Field(0, ge=0, le=100, description="Statistics hide groups of fewer patients than this; 0 = none. Counts can identify people.")
+    third_voice_url: str = Field(
+        "", description="Base address of an OpenAI-compatible service of the site's own (https://host/v1) that reads scrubbed reports; empty = off."
+    )
+    third_voice_model: str = Field("", max_length=64, description="Model name that is sent to it.")
+    third_voice_key: SecretStr = Field(SecretStr(""), description="Bearer token of that service; empty = none is sent.")
+    third_voice_seconds: float = Field(20.0, gt=0, le=120, description="Seconds for one answer; a late one is no answer, the case goes on without.")
     log_level: str = Field("INFO", description="Level of the JSON log lines.")
 
     @model_validator(mode="after")
@@ -61,6 +68,16 @@ class Settings(BaseSettings):
     def _webhook_secret_long(self) -> Self:
         if 0 < len(self.alert_webhook_secret.get_secret_value()) < 16:
             raise ValueError("ISOCENTER_ALERT_WEBHOOK_SECRET must have 16 characters or more")
+        return self
+
+    @model_validator(mode="after")
+    def _third_voice_whole(self) -> Self:
+        if self.third_voice_url:
+            url = urlsplit(self.third_voice_url)
+            if url.scheme not in ("http", "https") or not url.hostname or url.username or url.password or url.query or url.fragment:
+                raise ValueError("ISOCENTER_THIRD_VOICE_URL must be http(s)://host[:port]/path, without a name, password, query or fragment")
+            if not self.third_voice_model:
+                raise ValueError("ISOCENTER_THIRD_VOICE_MODEL must be set with ISOCENTER_THIRD_VOICE_URL")
         return self
 
     @field_validator("metrics_networks")

@@ -24,7 +24,7 @@ from isocenter.models.clinical import (
     Tombstone,
 )
 from isocenter.models.datasets import Dataset, DatasetMember, DatasetVersion, Export
-from isocenter.models.diseases import Disease, Hospital, LabelClass, LabelScheme, PolicyVersion, SavedSearch
+from isocenter.models.diseases import Disease, Hospital, LabelClass, LabelScheme, PolicyVersion, RuleProposal, SavedSearch
 from isocenter.models.imports import Import, ImportBatch, ImportItem
 from isocenter.models.labels import CaseLabel, FilledValue, Label, Link, Review, ReviewDecision
 from isocenter.models.servers import Alert, HostSample, Silence
@@ -33,6 +33,6 @@ __all__ = [
     "Account", "Alert", "AuditEvent", "Base", "Case", "CaseLabel", "CaseStudy", "CatalogRevision", "Change", "Dataset", "DatasetMember",
     "DatasetVersion", "Disease", "DoomedObject", "ExamTally", "Export", "FilledValue", "Grant", "Hospital", "HostSample", "IdentityCapsule",
     "Import", "ImportBatch", "ImportItem", "Instance", "Label", "LabelClass", "LabelScheme", "Link", "LoginThrottle", "Member", "Patient",
-    "PatientIdentity", "PolicyVersion", "Project", "Report", "ReportText", "Resource", "Review", "ReviewDecision", "SavedSearch", "Series",
+    "PatientIdentity", "PolicyVersion", "Project", "Report", "ReportText", "Resource", "Review", "ReviewDecision", "RuleProposal", "SavedSearch", "Series",
     "Session", "Silence", "SiteState", "Slide", "Stack", "StoreGate", "Study", "Token", "Tombstone", "now",
 ]  # fmt: skip

@@ -51,6 +51,7 @@ class Label(Base):
     reason: Mapped[str] = mapped_column(Code(64), default="")  # why unsure: conflict | hedged | ... (closed set)
     policy_id: Mapped[int | None] = mapped_column(ForeignKey("policy_version.id"))
     decided_by: Mapped[str | None] = mapped_column(Code(64))
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"), index=True)  # that brought a provided label: withdrawn with it
     created_at: Mapped[timestamp]
 
 

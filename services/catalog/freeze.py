@@ -77,6 +77,7 @@ class FrozenCase:
     label_state: str
     label_confidence: float
     series: tuple[FrozenSeries, ...] = ()
+    why: tuple[tuple[str, Any], ...] = ()  # name -> value: report, link, place in the text and rule it rests on
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,7 @@ def _label_row(case: FrozenCase, part: str) -> dict[str, Any]:
         "label_source": case.label_source,
         "label_state": case.label_state,
         "label_confidence": rounded(case.label_confidence),
+        **dict(case.why),
     }
 
 

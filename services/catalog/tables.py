@@ -11,6 +11,7 @@ LABEL_COLUMNS = (
     "case_id", "sex", "age", "label", "image_format",  # the paper's Table 1
     "split", "label_source", "label_state", "label_confidence", "disease", "scheme",
 )  # fmt: skip
+EXPLAINED_COLUMNS = ("report_kind", "link_score", "section", "start", "end", "rule", "rule_set_version", "decided_by")
 PREPARED_COLUMNS = ("fold", "repeats", "weight")
 IMAGE_COLUMNS = (
     "case_id", "series_uid", "study_uid", "format", "modality", "body_part", "sequence", "phase", "slice_thickness_mm", "spacing_row_mm",
@@ -20,9 +21,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def labels_csv(manifest: Mapping[str, Any]) -> str:
-    """One row per case; fold, repeats (over-sampling) and weight only where the version has them."""
+    """One row per case; why it has its label, fold, repeats (over-sampling) and weight only where the version has them."""
     shared = {"disease": manifest["disease"], "scheme": manifest["scheme"]["code"]}
-    prepared = tuple(name for name in PREPARED_COLUMNS if manifest["labels"] and name in manifest["labels"][0])
+    prepared = tuple(name for name in EXPLAINED_COLUMNS + PREPARED_COLUMNS if manifest["labels"] and name in manifest["labels"][0])
     return _csv(LABEL_COLUMNS + prepared, (row | shared for row in manifest["labels"]))
 
 

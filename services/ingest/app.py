@@ -20,7 +20,8 @@ from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.ingest.coordinator import Coordinator
-from services.ingest.routes import imports, labels, reviews, stow, uploads
+from services.ingest.rehearsal import Rehearsal
+from services.ingest.routes import imports, labels, reviews, rules, stow, uploads
 from services.ingest.store import capsules
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,12 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     opened = resources or open_resources(settings)
     metrics = new_metrics("ingest")
     coordinator = Coordinator(opened, metrics)
+    rehearsal = Rehearsal(opened, coordinator.pool)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         coordinator.start()
+        rehearsal.start()
         sweeping = asyncio.create_task(_sweep_often(opened), name="ingest-sweep")
         try:
             yield
@@ -44,13 +47,15 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
             sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sweeping
+            await rehearsal.stop()
             await coordinator.stop()
             if resources is None:
                 await opened.close()
 
-    routers = [imports.router, uploads.router, reviews.router, stow.router, labels.router]
+    routers = [imports.router, uploads.router, reviews.router, stow.router, labels.router, rules.router]
     app = create_service("ingest", opened, routers, lifespan=lifespan, free_bodies=("/api/v1/uploads", "/dicom-web"), metrics=metrics)
     app.state.coordinator = coordinator
+    app.state.rehearsal = rehearsal
     return app
 
 

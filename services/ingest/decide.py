@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter import audit
 from isocenter.auth import Principal
 from isocenter.changes import note_changes
+from isocenter.db import for_update
 from isocenter.errors import Conflict, InvalidInput, StaleRevision
 from isocenter.models import (
     Case,
@@ -31,13 +32,14 @@ from isocenter.models import (
     Review,
     ReviewDecision,
     Series,
+    StoreGate,
     Study,
     now,
 )
 from isocenter.resources import Resources
-from services.ingest import second
+from services.ingest import second, settle
 from services.ingest.records import Outcome
-from services.ingest.stages import voices
+from services.ingest.stages import thresholds, voices
 from services.ingest.stages.again import reopen_items
 from services.ingest.stages.label import fingerprint
 from services.ingest.store import clinical, imports, reviews
@@ -78,12 +80,15 @@ async def undo(session: AsyncSession, who: Principal, review: Review) -> None:
     decision.undone_at = now()
     review.state = "open"
     review.revision += 1
+    # It is the next question of whoever took the answer back; what they had on the screen goes back to its place in the queue.
+    await reviews.take(session, review, who.name)
     audit.record(session, who, "decision-undone", f"review:{review.key}", before={"value": decision.value})
     if review.case_id is not None:
         await note_changes(session, [review.case_id])
 
 
 async def _put_back(session: AsyncSession, undo: dict[str, Any]) -> None:
+    await settle.put_back(session, undo)
     if pointer := undo.get("case_label"):
         row = await session.get(CaseLabel, (pointer["case_id"], pointer["scheme_id"]))
         if row is not None and pointer.get("label_id"):
@@ -102,8 +107,30 @@ async def _put_back(session: AsyncSession, undo: dict[str, Any]) -> None:
     if series := undo.get("series_held"):
         await session.execute(update(Series).where(Series.id == series).values(state="held"))
         await session.execute(update(Instance).where(Instance.series_id == series, Instance.held_reason != "").values(state="held"))
+    if refused := undo.get("refused"):
+        await _unrefuse(session, refused)
+    if resource := undo.get("resource_back"):
+        await session.execute(update(Resource).where(Resource.id == resource).values(deleted_at=None, revision=Resource.revision + 1))
     if resource := undo.get("resource_held"):
         await session.execute(update(Resource).where(Resource.id == resource).values(state="held"))
+
+
+async def _unrefuse(session: AsyncSession, refused: dict[str, Any]) -> None:
+    """A refused series waits for a look again, as long as the sweep has not deleted its bytes; Conflict afterwards."""
+    await session.scalar(for_update(select(StoreGate), session))  # the sweep deletes under the same lock
+    objects = set(refused["objects"])
+    marked = {key for (key,) in await imports.chunked(session, select(DoomedObject.object_key), DoomedObject.object_key, list(objects))}
+    if marked != objects:
+        raise Conflict("The bytes of this series are deleted by now; import it again.")
+    for start in range(0, len(marked), 500):
+        await session.execute(delete(DoomedObject).where(DoomedObject.object_key.in_(sorted(marked)[start : start + 500])))
+    instances = refused["instances"]
+    for start in range(0, len(instances), 500):
+        chunk = instances[start : start + 500]
+        await session.execute(update(Instance).where(Instance.id.in_(chunk)).values(deleted_at=None))
+        values = {"outcome": Outcome.ACCEPTED.value, "reason": "held-again", "detail": "A refusal was taken back; a reviewer looks at the pixels again."}
+        await session.execute(update(ImportItem).where(ImportItem.instance_id.in_(chunk), ImportItem.reason == "pixels-refused").values(**values))
+    await session.execute(update(Series).where(Series.id == refused["series"]).values(deleted_at=None, revision=Series.revision + 1))
 
 
 async def _label(session: AsyncSession, _resources: Resources, who: Principal, review: Review, value: str) -> dict[str, Any]:
@@ -141,6 +168,7 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
         pointer.revision += 1
     await _state_items_of_case(session, case.id, "decided")
     await session.flush()
+    await thresholds.learn(session, scheme)
     await voices.ask_again(session, scheme)
     await second.ask_second(session, review, who.name)
     return {"case_label": before}
@@ -251,15 +279,17 @@ async def _pixels(session: AsyncSession, resources: Resources, who: Principal, r
     for instance in instances:
         instance.deleted_at = moment
         session.add(DoomedObject(object_key=instance.object_key, created_at=moment))
+    doomed = [instance.object_key for instance in instances]
     for key in (series.metadata_key, series.thumbnail_key):
         if key:
+            doomed.append(key)
             session.add(DoomedObject(object_key=key, created_at=moment))
     await session.execute(
         update(ImportItem)
         .where(ImportItem.instance_id.in_([instance.id for instance in instances]))
         .values(outcome=Outcome.REFUSED.value, reason="pixels-refused", detail="A reviewer found that the pixels may not be shown.")
     )
-    return None
+    return {"refused": {"series": series.id, "instances": [instance.id for instance in instances], "objects": doomed}}
 
 
 async def _resource(session: AsyncSession, resources: Resources, _who: Principal, review: Review, value: str) -> dict[str, Any] | None:
@@ -277,7 +307,7 @@ async def _resource(session: AsyncSession, resources: Resources, _who: Principal
         return {"resource_held": row.id}
     row.deleted_at = now()
     row.revision += 1
-    return None
+    return {"resource_back": row.id}
 
 
 async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: LabelScheme, choices: list[str]) -> Review:
@@ -305,4 +335,14 @@ async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: Labe
     return await reviews.get(session, str(row["key"]))
 
 
-_EFFECTS = {"label": _label, "link": _link, "disease": _disease, "identifiers": _item, "leak": _item, "pixels": _pixels, "resource": _resource}
+_EFFECTS = {
+    "label": _label,
+    "link": _link,
+    "disease": _disease,
+    "identifiers": _item,
+    "leak": _item,
+    "pixels": _pixels,
+    "resource": _resource,
+    "duplicate": settle.duplicate,
+    "sequence": settle.sequence,
+}

@@ -12,6 +12,7 @@ from isocenter.models import (
     Case,
     CaseStudy,
     Disease,
+    Hospital,
     Import,
     ImportItem,
     Label,
@@ -38,6 +39,13 @@ TITLES = {
     "retry": ("Try again", "重试"),
     "none": ("None of these", "都不是"),
     "cannot_tell": ("Cannot tell", "无法判断"),
+    "same": ("The same examination: remove the later copy", "同一次检查：移除后到的副本"),
+    "different": ("Different examinations: keep both", "不同检查：都保留"),
+    "both": ("Both hold", "两份都有效"),
+    "plain": ("Plain", "平扫"),
+    "enhanced": ("Enhanced", "增强"),
+    "angiography": ("Angiography", "造影"),
+    "other": ("Another sequence", "其他序列"),
 }
 IMAGES_MAX = 24
 
@@ -87,9 +95,19 @@ async def _choices(session: AsyncSession, review: Review) -> list[Choice]:
         titles |= {"accept": ("No text: show it", "没有文字：可以显示"), "refuse": ("Text: refuse it", "有文字：拒绝")}
     if review.kind == "disease":
         titles |= {code: (en, zh) for code, en, zh in await session.execute(select(Disease.code, Disease.title_en, Disease.title_zh))}
+    if review.kind == "duplicate" and review.proposal["what"] == "reports":
+        titles |= {str(key): (f"Report {n} holds", f"报告 {n} 有效") for n, key in enumerate(review.proposal["reports"], start=1)}
     if review.kind == "link":
         titles |= {str(entry["report_key"]): (f"Report {n}", f"报告 {n}") for n, entry in enumerate(review.proposal["candidates"], start=1)}
-    return [Choice(value=str(c), title_en=titles.get(str(c), (str(c), str(c)))[0], title_zh=titles.get(str(c), (str(c), str(c)))[1]) for c in review.choices]
+    named = {str(c): titles.get(str(c), (str(c), str(c))) for c in review.choices}
+    return [Choice(value=c, title_en=en, title_zh=zh, final=is_final(review, c)) for c, (en, zh) in named.items()]
+
+
+def is_final(review: Review, choice: str) -> bool:
+    """Whether an answer cannot be taken back: a staged copy goes with a refusal, files and cases are made by the others."""
+    if review.kind == "disease":
+        return choice != "none"
+    return review.item_id is not None and review.kind in ("identifiers", "leak", "pixels")
 
 
 async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
@@ -130,8 +148,15 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
         if review.kind == "link":
             keys = [str(entry["report_key"]) for entry in review.proposal["candidates"]]
             texts_by_key = await _texts(session, keys)
-            shown["candidates"] = [{**entry, **texts_by_key.get(str(entry["report_key"]), {})} for entry in review.proposal["candidates"]]
+            # Two patients' dates are shifted by different days: side by side they would say what is not so. The proposal tells the days between.
+            shown["study"]["shifted_date"] = None
+            shown["candidates"] = [{**entry, **texts_by_key.get(str(entry["report_key"]), {}), "shifted_date": None} for entry in review.proposal["candidates"]]
         return shown
+    if review.kind == "duplicate":
+        return await _doubles(session, review)
+    if review.kind == "sequence":
+        rows = list(await session.scalars(select(Series.study_id).where(Series.uid == str(review.proposal["series_uid"]))))
+        return {"images": [image for image in await _images(session, rows) if image["series_uid"] == review.proposal["series_uid"]]}
     if review.kind == "pixels" and "series_uid" in review.proposal:
         series = await session.scalar(select(Series).where(Series.uid == str(review.proposal["series_uid"])))
         if series is None:
@@ -150,6 +175,21 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
     if "ordinal" in review.proposal:
         return {"images": [{"preview": f"/api/v1/reviews/{review.key}/preview"}]}
     return {}
+
+
+async def _doubles(session: AsyncSession, review: Review) -> dict[str, Any]:
+    """Both studies with their pictures, or both texts, in the order of the proposal."""
+    if review.proposal["what"] == "reports":
+        keys = [str(key) for key in review.proposal["reports"]]
+        texts = await _texts(session, keys)
+        return {"reports": [{"key": key, **texts.get(key, {"sections": {}})} for key in keys]}
+    found = await session.execute(select(Study, Hospital.code).join(Hospital).where(Study.uid.in_(review.proposal["studies"])).order_by(Study.id))
+    return {
+        "both": [
+            {"uid": s.uid, "hospital": code, "body_part": s.body_part, "sex": s.sex, "age_years": s.age_years, "images": await _images(session, [s.id])}
+            for s, code in found.tuples()
+        ]
+    }
 
 
 async def _newest_labels(session: AsyncSession, report_ids: Sequence[int], review: Review) -> dict[int, Label]:

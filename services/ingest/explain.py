@@ -154,11 +154,11 @@ async def _reports(session: AsyncSession, who: Principal, case_id: int, scheme_i
         made = reports[row.report_id or 0]
         made["label"] = _label(row, policies)
         text = await session.get(ReportText, row.report_text_id) if row.report_text_id is not None else None
-        made["sentences"] = [_sentence(text.sections, item) for item in row.evidence if "section" in item] if text is not None else []
+        made["sentences"] = [sentence(text.sections, item) for item in row.evidence if "section" in item] if text is not None else []
     return list(reports.values())
 
 
-def _sentence(sections: Mapping[str, str], item: Mapping[str, Any]) -> dict[str, Any]:
+def sentence(sections: Mapping[str, str], item: Mapping[str, Any]) -> dict[str, Any]:
     """The evidence with the sentence it stands in."""
     text = sections.get(item["section"], "")
     start, end = int(item["start"]), int(item["end"])

@@ -127,6 +127,7 @@ class Choice(BaseModel):
     value: str
     title_en: str
     title_zh: str
+    final: bool = Field(False, description="Once given, it cannot be taken back.")
 
 
 class ReviewView(BaseModel):
@@ -170,6 +171,22 @@ class ReviewCounts(BaseModel):
 
 class Reopen(Strict):
     scheme: str = Field(max_length=32)
+
+
+class LinkChange(Strict):
+    """A report put to a study by hand, or taken from it."""
+
+    study_uid: str = Field(min_length=1, max_length=64)
+    report_key: str = Field(min_length=1, max_length=32)
+    linked: bool
+
+
+class LinkView(BaseModel):
+    study_uid: str
+    report_key: str
+    generation: int
+    state: str
+    active: bool
 
 
 class Root(BaseModel):

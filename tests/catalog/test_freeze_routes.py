@@ -71,10 +71,13 @@ async def test_labels_csv_starts_with_the_columns_of_the_papers_table_1(site):
         rows = await read_csv(admin, "labels.csv")
         assert list(rows[0]) == [
             "case_id", "sex", "age", "label", "image_format", "split", "label_source", "label_state", "label_confidence", "disease", "scheme",
+            "report_kind", "link_score", "section", "start", "end", "rule", "rule_set_version", "decided_by",
         ]  # fmt: skip
         assert rows[0] == {
             "case_id": "LIV-000001", "sex": "M", "age": "41", "label": "1", "image_format": "DICOM", "split": rows[0]["split"], "label_source": "rule",
             "label_state": "sure", "label_confidence": "0.9333333", "disease": "liver", "scheme": "malignancy",
+            "report_kind": "", "link_score": "", "section": "impression", "start": "0", "end": "4",
+            "rule": "", "rule_set_version": "basic@1", "decided_by": "machine",
         }  # fmt: skip
         several = next(row for row in rows if row["case_id"] == "LIV-000104")
         assert (several["age"], several["image_format"]) == ("", "DICOM;WSI")

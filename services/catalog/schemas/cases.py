@@ -154,6 +154,7 @@ class LabelOut(BaseModel):
     state: str = Field(description="State of the case's label when this one counts now, else empty.")
     reason: str
     decided_by: str | None
+    undone: bool = Field(False, description="A reviewer's answer that was taken back.")
     created_at: datetime
     report_key: str | None
     evidence: list[Any] = Field(description="[{section, start, end, ...}]: offsets into the report's sections.")

@@ -11,7 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from isocenter.audit import record_view
 from isocenter.auth import Principal
 from isocenter.grants import reports_visible_to, resources_visible_to, series_visible_to, studies_visible_to
-from isocenter.models import AuditEvent, Case, CaseLabel, FilledValue, Hospital, Label, LabelScheme, PolicyVersion, Report, ReportText, Resource, Series, Study
+from isocenter.models import (
+    AuditEvent,
+    Case,
+    CaseLabel,
+    FilledValue,
+    Hospital,
+    Label,
+    LabelScheme,
+    PolicyVersion,
+    Report,
+    ReportText,
+    Resource,
+    Review,
+    ReviewDecision,
+    Series,
+    Study,
+)
 from isocenter.search import LINKED, CaseStudyOf, LinkOf
 from services.catalog.schemas.cases import CaseDetail, FilledOut, HistoryOut, LabelOut, LinkOut, ReportOut, ResourceOut, SeriesOut, StudyOut
 from services.catalog.store.cases import case_out
@@ -133,16 +149,35 @@ async def _labels(session: AsyncSession, shown: set[str], *, case_id: int | None
         .order_by(Label.created_at.desc(), Label.id.desc())
     )
     found = []
+    undone = await _undone(session, case_id) if case_id is not None else set()
     for label, scheme, report_key, scope, number, state in await session.execute(statement):
         open_report = report_key in shown
         found.append(
             LabelOut(
                 scheme=scheme, value=label.value, source=label.source, confidence=label.confidence, state=state or "", reason=label.reason,
-                decided_by=label.decided_by, created_at=label.created_at, report_key=report_key if open_report else None,
+                decided_by=label.decided_by, undone=label.id in undone, created_at=label.created_at, report_key=report_key if open_report else None,
                 evidence=label.evidence if open_report else [], rule_set=f"{scope}@{number}" if scope is not None else None,
             )
         )
     return found
+
+
+async def _undone(session: AsyncSession, case_id: int) -> set[int]:
+    """Labels of answers that were taken back: the n-th label a review gave belongs to its n-th answer."""
+    answers: dict[str, list[bool]] = defaultdict(list)
+    decided = (
+        select(Review.key, ReviewDecision.undone_at)
+        .join(ReviewDecision, ReviewDecision.review_id == Review.id)
+        .where(Review.case_id == case_id, Review.kind == "label")
+        .order_by(ReviewDecision.id)
+    )
+    for key, undone_at in (await session.execute(decided)).tuples():
+        answers[key].append(undone_at is not None)
+    given: dict[str, list[int]] = defaultdict(list)
+    rows = select(Label.id, Label.evidence).where(Label.case_id == case_id, Label.source == "reviewer").order_by(Label.id)
+    for label_id, evidence in (await session.execute(rows)).tuples():
+        given[next((str(item["review"]) for item in evidence if "review" in item), "")].append(label_id)
+    return {label for key, labels in given.items() for label, gone in zip(labels, answers[key], strict=False) if gone}
 
 
 async def _resources(session: AsyncSession, principal: Principal, case: Case) -> list[ResourceOut]:

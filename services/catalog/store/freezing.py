@@ -35,6 +35,7 @@ from isocenter.search import CaseStudyOf, Filter, Grain, StudyOf, age_of_study, 
 from services.catalog.card import About
 from services.catalog.freeze import Frozen, FrozenCase, FrozenFile, FrozenSeries, Origin
 from services.catalog.store.diseases import classes_of
+from services.catalog.store.explaining import why
 
 # Small enough that the rows of one query do not hold up other requests of this process for long.
 CASES_A_QUERY = 100
@@ -114,13 +115,14 @@ async def gather(session: AsyncSession, principal: Principal, dataset: Dataset, 
     found = Gathered()
     for some in _chunks(chosen, CASES_A_QUERY):
         images = await _images(session, principal, query, some)
+        reasons = await why(session, scheme_id, some)
         for case_id in some:
             if case_id not in images:
                 left["held"] += 1
                 continue
             ages, series, members, policies = images[case_id]
             case = chosen[case_id]
-            found.cases.append(replace(case, age_years=min(ages) if ages else None, series=tuple(series)))
+            found.cases.append(replace(case, age_years=min(ages) if ages else None, series=tuple(series), why=tuple(reasons[case_id].items())))
             found.members += [MemberIds(case.case_id, case_id, series_id, stack_id) for series_id, stack_id in members]
             policy_ids |= policies | ({rule} if (rule := rule_of[case_id]) is not None else set())
     found.left_out, found.policies = dict(left), await _policies(session, policy_ids)

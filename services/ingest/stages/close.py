@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from isocenter.models import CaseStudy, ImportItem, Instance, Series
+from services.ingest.stages import sequences
 from services.ingest.stages.context import Context
 from services.ingest.store import clinical, imports, reviews
 from services.ingest.work import Closed, CloseTask, close_series
@@ -58,7 +59,8 @@ async def close(context: Context, series_ids: Sequence[int], *, last: bool) -> N
             state = await clinical.close_series(session, closed)
             if state == "held":
                 questions.append(await pixel_question(session, context, closed.series_id, uids[closed.series_id]))
-        await reviews.ask(session, [question for question in questions if question])
+        asked = await sequences.note(session, context, [closed.series_id for closed in results])
+        await reviews.ask(session, [question for question in (*questions, *asked) if question])
 
 
 async def pixel_question(session: Any, context: Context, series_id: int, uid: str) -> dict[str, Any] | None:

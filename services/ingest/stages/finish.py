@@ -16,6 +16,7 @@ from isocenter.changes import note_changes
 from isocenter.models import CaseLabel, CaseStudy, Import, ImportItem, Link, Resource, now
 from services.ingest.identity import ImportCapsule
 from services.ingest.records import Outcome
+from services.ingest.stages import duplicates
 from services.ingest.stages.context import Context
 from services.ingest.stages.release import item_question
 from services.ingest.store import capsules, clinical, imports, reviews
@@ -43,6 +44,7 @@ async def run(context: Context) -> None:
         )
         await place_resources(session, context)
         await ask_about_items(session, context)
+        await duplicates.ask_about_studies(session, context)
         await state_items(session, context.import_id)
         await clinical.tally_exams(session, context)
         row = await session.get(Import, context.import_id)

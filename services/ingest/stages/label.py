@@ -13,22 +13,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
-from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
+from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
 from services.ingest.report_records import CaseLabel as Aggregated
 from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
 from services.ingest.ruleset import rule_set
-from services.ingest.stages import voices
+from services.ingest.stages import thirds, voices
 from services.ingest.stages.context import Context
 from services.ingest.stages.telling import is_told, schemes_of, tells, told
 from services.ingest.store import imports, policies, reviews
+from services.ingest.third import Third
 from services.ingest.voice import Example, Joined, Voice, audited, join, priority
 
 CASES_PER_BATCH = 200
@@ -68,6 +69,14 @@ class Answer:
     voice: str = ""  # disease.scheme@number and SHA-256, once it is stored
     voice_sha256: str = ""
     voice_policy: int | None = None
+    third: Third | None = None
+
+    @property
+    def last(self) -> Aggregated | None:
+        """The case's label after all voices that spoke."""
+        if self.third is not None:
+            return self.third.case
+        return self.joined.case if self.joined is not None else self.case
 
 
 async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
@@ -90,17 +99,22 @@ async def run(context: Context) -> None:
 async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> None:
     """Label these cases anew and move the pointers."""
     async with context.resources.db.read() as session:
-        definitions = {d.id: definition_of(d.definition, d.code) for d in await policies.diseases(session)}
+        diseases = {d.id: d for d in await policies.diseases(session)}
+        definitions = {d.id: definition_of(d.definition, d.code) for d in diseases.values()}
         chosen = context.options.get("schemes") or {}
         questions = await _questions(session, case_ids, chosen)
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
     answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
+    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None}
+    third = await thirds.spoken(context.resources, said)
+    answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
     async with context.commit(last=last) as session:
         answers = [await _named(session, definitions[q.disease_id], q, a, learnt) for q, a in zip(questions, answers, strict=True)]
+        await policies.unchanged(session, diseases)
         rule_sets = {}
         for disease_id, definition in definitions.items():
-            body = {"disease": definition.code, "number": definition.number}
+            body = {"disease": definition.code, "number": definition.number, "document": diseases[disease_id].definition}
             rule_sets[disease_id] = (await policies.ensure(session, "rules", definition.code, body, definition.sha256)).id
         await write_answers(session, context, questions, answers, rule_sets)
         await note_changes(session, case_ids)
@@ -198,12 +212,15 @@ async def write_answers(
 ) -> None:
     """Append labels, move pointers, ask what is doubtful."""
     rows: list[dict[str, Any]] = []
+    model = context.resources.settings.third_voice_model
     for question, answer in zip(questions, answers, strict=True):
         rows.extend(_report_row(question, text, spoken, rule_sets[question.disease_id]) for text, spoken in answer.reports)
         if answer.case is not None:
             rows.append(_case_row(question, answer, rule_sets[question.disease_id]))
             if answer.joined is not None:
                 rows.append(_voice_row(question, answer))
+            if answer.third is not None:
+                rows.append(_third_row(question, answer, answer.third, model))
     unique = {row["fingerprint"]: row for row in rows}
     prints = sorted(unique)
     before = {p for (p,) in await imports.chunked(session, select(Label.fingerprint), Label.fingerprint, prints)}
@@ -214,7 +231,9 @@ async def write_answers(
     case_ids = [question.case_id for question in questions]
     pointers = {(row.case_id, row.scheme_id): row for (row,) in await imports.chunked(session, select(CaseLabel), CaseLabel.case_id, case_ids)}
     provided: dict[tuple[int, int], Label] = {}
-    statement = select(Label).where(Label.source == "provided").order_by(Label.id)
+    withdrawn = select(Import.id).where(Import.state == "withdrawn")
+    counting = or_(Label.import_id.is_(None), Label.import_id.not_in(withdrawn))
+    statement = select(Label).where(Label.source == "provided", counting).order_by(Label.id)
     disputed: set[tuple[int, int]] = set()
     for (row,) in await imports.chunked(session, statement, Label.case_id, case_ids):
         earlier = provided.get((row.case_id, row.scheme_id))
@@ -231,6 +250,8 @@ async def write_answers(
         print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
         new = print_ not in before
         counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
+        if answer.third is not None and answer.third.effect != "none":
+            counts = _third_row(question, answer, answer.third, model)["fingerprint"]
         said = _decide(question, answer, ids.get(counts), new, pointers.get(place), provided.get(place))
         if said is None:
             pointer = pointers.get(place)
@@ -279,12 +300,12 @@ def _decide(
         return provided.id, provided.value, "review" if contradicts else "sure", "provided-contradicts" if contradicts else ""
     if rule is None or rule_id is None:
         return None
-    if answer.joined is not None:
-        rule = answer.joined.case
+    if answer.last is not None:
+        rule = answer.last
         definite = rule.value != "review"
     if not definite:
         return rule_id, "review", "review", rule.reason or "unsure"
-    if rule.confidence < question.scheme.threshold:
+    if rule.confidence < question.scheme.counts_from:
         return rule_id, rule.value, "review", "low-confidence"
     return rule_id, rule.value, "sure", ""
 
@@ -354,10 +375,19 @@ def _voice_row(question: Question, answer: Answer) -> dict[str, Any]:
     return row | {"fingerprint": print_, "source": "model", "evidence": [*row["evidence"], said], "policy_id": answer.voice_policy}
 
 
+def _third_row(question: Question, answer: Answer, third: Third, model: str) -> dict[str, Any]:
+    """The case's label after the third voice, beside those before it."""
+    before = _voice_row(question, answer) if answer.joined is not None else _case_row(question, answer, 0)
+    row = _case_row(question, replace(answer, case=third.case), 0)
+    print_ = fingerprint("third", before["fingerprint"], model, third.said.value, round(third.said.probability, 4), third.effect, third.case.confidence)
+    evidence = [*before["evidence"], thirds.evidence_of(third, model, _text(question))]
+    return row | {"fingerprint": print_, "source": "model", "evidence": evidence, "policy_id": answer.voice_policy}
+
+
 def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context) -> dict[str, Any]:
     """What a reviewer is asked about a case's label."""
     joined = answer.joined
-    case = joined.case if joined is not None else answer.case
+    case = answer.last
     proposal: dict[str, Any] = {
         "case_key": question.case_key,
         "scheme": question.scheme.code,
@@ -369,12 +399,17 @@ def label_question(question: Question, answer: Answer, subject: str, reason: str
     }
     if joined is not None:
         proposal["voice"] = {"value": joined.said.value, "probability": round(joined.said.probability, 1), "effect": joined.effect}
+    if answer.third is not None:
+        said = answer.third.said
+        proposal["third"] = {"value": said.value, "probability": round(said.probability, 1), "effect": answer.third.effect}
+    first = answer.third is not None and answer.third.effect == "disagrees"
+    own = priority(joined.said, joined.effect) if joined is not None else abs((case.confidence if case else 0.5) - 0.5)
     return reviews.question(
         "label",
         subject,
         proposal,
         [*question.classes, "cannot_tell"],
-        priority=priority(joined.said, joined.effect) if joined is not None else abs((case.confidence if case else 0.5) - 0.5),
+        priority=0.0 if first else own,
         hospital_id=context.hospital_id,
         disease_id=question.disease_id,
         case_id=question.case_id,

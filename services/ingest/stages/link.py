@@ -178,11 +178,13 @@ async def _write_links(
             unsure.setdefault((study, proposal.kind.value), []).append(proposal)
     for start in range(0, len(rows), CHUNK):
         await session.execute(insert(Link), rows[start : start + CHUNK])
-    await reviews.ask(session, await _link_questions(session, context, unsure))
+    await reviews.ask(session, await _link_questions(session, context, known, unsure))
     return linked
 
 
-async def _link_questions(session: AsyncSession, context: Context, unsure: Mapping[tuple[int, str], Sequence[LinkProposal]]) -> list[dict[str, Any]]:
+async def _link_questions(
+    session: AsyncSession, context: Context, known: Known, unsure: Mapping[tuple[int, str], Sequence[LinkProposal]]
+) -> list[dict[str, Any]]:
     studies = dict(await imports.chunked(session, select(Study.id, Study.uid), Study.id, [study for study, _ in unsure]))
     reports = dict(await imports.chunked(session, select(Report.id, Report.key), Report.id, [int(p.report) for ps in unsure.values() for p in ps]))
     questions = []
@@ -194,6 +196,7 @@ async def _link_questions(session: AsyncSession, context: Context, unsure: Mappi
                 "score": round(p.score, 4),
                 "rule": p.rule,
                 "reason": p.reason,
+                "days": days_between(known.studies[study], known.reports[int(p.report)]),
                 "fields": {name: {"agreement": part.agreement, "weight": round(part.weight, 3)} for name, part in p.components.items()},
             }
             for p in ranked
@@ -210,6 +213,12 @@ async def _link_questions(session: AsyncSession, context: Context, unsure: Mappi
             )
         )
     return questions
+
+
+def days_between(study: StudyCapsule, report: ReportCapsule) -> int | None:
+    """Days from the examination to the report by their real dates; None when one is missing. Shifted dates of two patients do not compare."""
+    days = [identity.shifted(text, 0) for text in (study.identity.study_date, report.row.exam_date or report.row.report_date)]
+    return (days[1] - days[0]).days if days[0] is not None and days[1] is not None else None
 
 
 async def _adopt(session: AsyncSession, context: Context, known: Known, linked: Mapping[int, Sequence[int]]) -> None:

@@ -41,7 +41,7 @@ async def write_provided(session: AsyncSession, context: Context, rows: Sequence
             if not value:
                 continue
             matched.add(row.id)
-            mark = fingerprint("provided", key, scheme[2], value)
+            mark = fingerprint("provided", key, scheme[2], value, context.import_key)  # two imports may bring the same one; either may be withdrawn
             labels[mark] = {
                 "fingerprint": mark,
                 "case_id": case,
@@ -51,6 +51,7 @@ async def write_provided(session: AsyncSession, context: Context, rows: Sequence
                 "confidence": 1.0,
                 "evidence": [{"table": row.table.split("#")[0], "row": row.row_number}],
                 "reason": "",
+                "import_id": context.import_id,
                 "created_at": now(),
             }
     known = {mark for (mark,) in await imports.chunked(session, select(Label.fingerprint), Label.fingerprint, list(labels))}

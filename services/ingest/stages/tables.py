@@ -31,6 +31,7 @@ from services.ingest.report_records import (
     RowResult,
 )
 from services.ingest.rows import apply
+from services.ingest.stages import duplicates
 from services.ingest.stages.context import Context
 from services.ingest.store import capsules, imports
 
@@ -101,6 +102,8 @@ async def run(context: Context) -> None:
         items = [_item(context, first + n, origin, row, outcomes, report_ids, corrected) for n, (origin, row) in enumerate(rows)]
         for start in range(0, len(items), CHUNK):
             await session.execute(insert(ImportItem), items[start : start + CHUNK])
+        first_keys = {report.id: report_key(context, report.row) for report in merged.reports}
+        await duplicates.ask_about_reports(session, context, duplicates.rivals(keys, first_keys))
     listed = tuple(row for _, row in rows if isinstance(row, ImageListRow))
     labels = tuple(row for _, row in rows if isinstance(row, LabelRow))
     async with context.commit() as session:

@@ -18,6 +18,7 @@ from isocenter.models import (
     ExamTally,
     ImportItem,
     Instance,
+    Label,
     Link,
     Patient,
     PatientIdentity,
@@ -229,7 +230,7 @@ async def _stacks(session: AsyncSession, series: Series, closed: Closed) -> list
             stack = Stack(series_id=series.id, ordinal=number)
             session.add(stack)
             known[number] = stack
-        stack.sequence, stack.phase = series.sequence, series.phase
+        stack.sequence, stack.phase = series.sequence, series.phase  # a reviewer's word stands in the series too
         if number < len(described):
             item = described[number]
             stack.spacing_mm, stack.echo_time_ms, stack.b_value = item.spacing_mm, item.echo_time_ms, item.b_value
@@ -303,6 +304,7 @@ async def withdraw_import(session: AsyncSession, import_id: int) -> list[int]:
     await session.execute(update(Study).where(Study.import_id == import_id, Study.id.not_in(living), Study.deleted_at.is_(None)).values(deleted_at=moment))
     cases = set(await session.scalars(select(CaseStudy.case_id).where(CaseStudy.import_id == import_id)))
     cases |= await _withdraw_reports(session, import_id)
+    cases |= {case for case in await session.scalars(select(Label.case_id).where(Label.import_id == import_id)) if case is not None}
     left = select(CaseStudy.case_id).join(Study, Study.id == CaseStudy.study_id).where(Study.deleted_at.is_(None), CaseStudy.import_id != import_id)
     for start in range(0, len(cases), 500):
         chunk = sorted(cases)[start : start + 500]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import upsert_ignore
+from isocenter.errors import Unavailable
 from isocenter.models import Disease, LabelScheme, PolicyVersion, now
 
 
@@ -38,6 +40,13 @@ async def diseases(session: AsyncSession, codes: list[str] | None = None) -> lis
     if codes is not None:
         statement = statement.where(Disease.code.in_(codes))
     return list(await session.scalars(statement))
+
+
+async def unchanged(session: AsyncSession, known: Mapping[int, Disease]) -> None:
+    """Unavailable when somebody took other rules into use since these rows were read: the work is to be done again with those."""
+    revisions = await session.execute(select(Disease.id, Disease.revision).where(Disease.id.in_(known)))
+    if any(known[number].revision != revision for number, revision in revisions.tuples()):
+        raise Unavailable("The rules of a disease changed while its cases were labelled.")
 
 
 async def schemes(session: AsyncSession, disease_ids: list[int]) -> list[LabelScheme]:

@@ -17,7 +17,7 @@ from isocenter.errors import NotFound
 from isocenter.models import Case, Disease, Review, now
 
 LEASE = timedelta(minutes=10)
-KINDS = ("link", "label", "disease", "identifiers", "pixels", "resource", "leak")
+KINDS = ("link", "label", "disease", "identifiers", "pixels", "resource", "leak", "duplicate", "sequence")
 
 
 def question(kind: str, subject: str, proposal: dict[str, Any], choices: Sequence[str], *, priority: float, **places: Any) -> dict[str, Any]:
@@ -97,13 +97,24 @@ async def lease_next(
     """The next open question nobody else is at, leased to this account for ten minutes; ``allowed``: which it may answer."""
     moment = now()
     free = or_(Review.lease_account.is_(None), Review.lease_account == account, Review.lease_until < moment)
-    statement = queue(kind=kind, disease=disease, import_id=None, state="open").where(free).limit(1)
+    waiting = queue(kind=kind, disease=disease, import_id=None, state="open").where(free)
     if allowed is not None:
-        statement = statement.where(allowed)
-    review: Review | None = await session.scalar(for_update(statement, session, skip_locked=True))
+        waiting = waiting.where(allowed)
+    # What this account is at comes first, so that an undone answer is the next question and not somewhere in the queue.
+    own = waiting.where(Review.lease_account == account, Review.lease_until >= moment).limit(1)
+    review: Review | None = await session.scalar(for_update(own, session, skip_locked=True))
+    if review is None:
+        review = await session.scalar(for_update(waiting.limit(1), session, skip_locked=True))
     if review is not None:
         review.lease_account, review.lease_until = account, moment + LEASE
     return review
+
+
+async def take(session: AsyncSession, review: Review, account: str) -> None:
+    """Lease one question to an account and give back whatever else it holds."""
+    others = update(Review).where(Review.lease_account == account, Review.id != review.id, Review.state == "open")
+    await session.execute(others.values(lease_account=None, lease_until=None))
+    review.lease_account, review.lease_until = account, now() + LEASE
 
 
 async def counts(session: AsyncSession) -> tuple[dict[str, int], dict[str, int]]:

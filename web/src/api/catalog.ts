@@ -118,6 +118,8 @@ export interface LabelEntry {
   confidence: number | null
   state?: string
   decided_by?: string | null
+  /** A reviewer's answer that was taken back. */
+  undone?: boolean
   created_at: string
   evidence: Evidence[]
   report_key?: string | null

@@ -67,7 +67,8 @@ async function request<T>(method: string, path: string, options: Options = {}): 
     throw await problemOf(answer)
   }
   if (answer.status === 204) return null as T
-  return (await answer.json()) as T
+  const json = (answer.headers.get('Content-Type') ?? 'json').includes('json')
+  return (json ? await answer.json() : await answer.text()) as T
 }
 
 export const http = {

@@ -1,13 +1,15 @@
 import { http, type Page } from '@/api/http'
 import { Problem } from '@/api/problem'
 
-export const REVIEW_KINDS = ['label', 'link', 'disease', 'identifiers', 'pixels', 'resource', 'leak'] as const
+export const REVIEW_KINDS = ['label', 'link', 'disease', 'identifiers', 'pixels', 'resource', 'leak', 'duplicate', 'sequence'] as const
 export type ReviewKind = (typeof REVIEW_KINDS)[number]
 
 export interface Choice {
   value: string
   title_en: string
   title_zh: string
+  /** Once given, it cannot be taken back. */
+  final?: boolean
 }
 
 export interface Evidence {
@@ -55,6 +57,8 @@ export interface LinkCandidate {
   kind: 'imaging' | 'pathology'
   score: number
   shifted_date?: string | null
+  /** From the examination to the report, by their real dates. */
+  days?: number | null
   rule?: string
   fields: Record<string, { agreement: Agreement; weight: number }>
   sections: Record<string, string>
@@ -77,6 +81,11 @@ export interface Proposal {
   images?: SeriesPicture[]
   study?: { uid: string; modality?: string; body_part?: string; shifted_date?: string | null; sex?: string; age_years?: number | null; images?: SeriesPicture[] }
   candidates?: LinkCandidate[]
+  /** Two studies that show the same pixels. */
+  both?: { uid: string; hospital: string; body_part?: string; sex?: string; age_years?: number | null; images: SeriesPicture[] }[]
+  shared?: number
+  pictures?: number[]
+  third?: { value: string; probability: number; effect: string }
   series_uid?: string
   facts?: Record<string, unknown>
 }

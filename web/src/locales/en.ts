@@ -181,11 +181,11 @@ export default {
     plane: { axial: 'Axial', sagittal: 'Sagittal', coronal: 'Coronal' }, view: { MULTIPLANAR: 'Three planes', AXIAL: 'Axial', SAGITTAL: 'Sagittal', CORONAL: 'Coronal', RENDER: '3D' },
   },
   preset: { file: 'As stored', abdomen: 'Abdomen', lung: 'Lung', bone: 'Bone', brain: 'Brain' },
-  reviewKind: { label: 'Labels', link: 'Links', disease: 'Diseases', identifiers: 'Identifiers', pixels: 'Images to look at', resource: 'Other files', leak: 'Possible leaks' },
+  reviewKind: { label: 'Labels', link: 'Links', disease: 'Diseases', identifiers: 'Identifiers', pixels: 'Images to look at', resource: 'Other files', leak: 'Possible leaks', duplicate: 'Possible doubles', sequence: 'Sequences and phases' },
   review: {
     title: 'Review', progress: '{decided} decided · {open} open', kind: 'Kind of question', anyKind: 'All questions', disease: 'Disease', anyDisease: 'All diseases', keys: 'Keys', keyChoose: 'choose', keyHelp: 'this help', skip: 'Skip', undo: 'Undo', again: 'Ask the skipped ones', decide: 'Your decision', note: 'Note (optional)',
     question: {
-      label: 'What is the label of this case?', link: 'Which report belongs to this study?', disease: 'Which disease does this study belong to?', identifiers: 'May this file enter without its identifiers?', pixels: 'Is there a name, number or date in the image?', resource: 'May researchers see this file?', leak: 'Does this still show who the patient is?',
+      label: 'What is the label of this case?', link: 'Which report belongs to this study?', disease: 'Which disease does this study belong to?', identifiers: 'May this file enter without its identifiers?', pixels: 'Is there a name, number or date in the image?', resource: 'May researchers see this file?', leak: 'Does this still show who the patient is?', duplicate: 'Are these two the same?', sequence: 'Which sequence or phase is this?',
     },
     hint: {
       disease: 'The study joins the cases of the disease you choose.', identifiers: 'Accepted, it becomes a study of its own. Refused, it stays out.', pixels: 'Look at every corner. Released, researchers see it; refused, it stays out.', resource: 'Released, it can be opened from its case. Refused, it stays hidden.', leak: 'Released, it enters as it is. Refused, it stays out.',
@@ -193,9 +193,11 @@ export default {
     proposal: 'The rules lean to: {value}.', because: 'Asked because {why}.', saysNothing: 'no clear statement', images: 'Images', noReports: 'No report is linked to this case.', noCandidates: 'No report comes near.', candidate: 'Report {n}', thisOne: 'This report', score: 'score {n}', facts: 'What is known', openFile: 'Open the file',
     identity: 'Show names and numbers', identityAudited: 'Each look is written to the audit log.',
     done: { title: 'Nothing waits', text: 'Every open question is decided. New ones come with the next import.' },
+    final: 'cannot be undone', days: 'on the same day | {n} day after the examination | {n} days after the examination', shared: '{n} of {a} and {b} pictures show the same pixels.', earlier: 'Came first', later: 'Came later',
     skippedOnly: { title: 'Only skipped questions are left', text: 'You skipped {n} of them. They stay open for you and others.' },
   },
   reviewReason: {
+    'same-pixels': 'the pixels are the same', 'one-number-two-texts': 'one report number has two texts', 'text-differs': 'description and physics differ', 'agent-stated': 'a contrast agent is named, the description says plain', 'second-reader': 'a second reader is wanted', 'readers-disagree': 'two readers disagree', 'voices-disagree': 'rules and model disagree', 'third-voice-disagrees': 'the third voice disagrees',
     'claimed-by-several': 'several studies fit the same report', 'slide-folder-format': 'the slide spreads over a folder',
     treated: 'it is about the state after treatment', nondiagnostic: 'the specimen is not diagnostic', category: 'the category leaves it open', 'pathology-uncertain': 'pathology is uncertain', 'imaging-uncertain': 'imaging is uncertain', 'pathology-hedged': 'pathology is hedged', 'imaging-hedged': 'imaging is hedged', unsure: 'the rules are unsure', 'organ-differs': 'the organ differs', 'pixel-data-unusual': 'the pixel data is unusual',
     conflict: 'the reports contradict each other', hedged: 'the wording is hedged', 'no-evidence': 'no evidence was found', 'low-confidence': 'the confidence is low', 'no-report': 'there is no report', 'no-conclusion': 'there is no conclusion', 'other-organ': 'the text is about another organ', 'imaging-contradicts': 'imaging contradicts pathology', 'pathology-contradicts': 'pathology contradicts imaging',
@@ -236,6 +238,7 @@ export default {
   },
   audit: { at: 'When', actor: 'Who', verb: 'What', subject: 'Of what', none: 'No event matches.' },
   verb: {
+    'rules-proposed': 'rules previewed by', 'rules-taken-into-use': 'rules taken into use by', 'rules-applied': 'rules applied by', 'rules-dropped': 'rules given up by', 'error-rate-wanted': 'error rate set by', linked: 'linked by', unlinked: 'unlinked by',
     'unreleased-file-read': 'unreleased file read by',
     login: 'signed in:', logout: 'signed out:', 'add-member': 'member added by', change: 'changed by', 'change-account': 'account changed by', 'change-password': 'password changed by', 'change-profile': 'profile changed by', 'create-account': 'account made by', 'issue-token': 'token made by', 'revoke-token': 'token revoked by', 'reset-password': 'password reset by', acknowledge: 'alert seen by', 'remove-member': 'member removed by', 'remove-grant': 'grant removed by', revoke: 'grant removed by', 'import-paused': 'import paused by', 'import-resumed': 'import resumed by', 'import-withdrawn': 'import withdrawn by',
     view: 'viewed by', create: 'made by', update: 'changed by', edit: 'changed by', delete: 'deleted by', restore: 'restored by', download: 'downloaded by', freeze: 'frozen by', decide: 'decided by', decided: 'decided by', decision: 'decided by', undo: 'taken back by', 'decision-undone': 'taken back by', 'label-reopened': 'reopened by', 'import-started': 'import started by', 'import-finished': 'import finished by',
@@ -251,4 +254,25 @@ export default {
     title: 'Servers', text: 'Live, every five seconds.', empty: { title: 'No figures yet', text: 'The first sample comes a few seconds after the start.' }, alerts: 'Alerts', noAlerts: 'No alert.', acknowledge: 'Acknowledge', acknowledgedBy: 'seen by {account}', cpu: 'Processor', memory: 'Memory', disk: 'Disk', received: 'Received', sent: 'Sent',
   },
   severity: { warning: 'Warning', critical: 'Critical', info: 'Note' },
+  rules: {
+    menu: 'Rules', title: 'Label rules', text: 'The words that label reports: change them, see what would change, then apply.', about: 'Rules number {n} in use: {terms} terms, {words} words, {cases} cases.',
+    thresholds: 'Which labels need no person', scheme: 'Label scheme', wanted: 'Accepted share of wrong labels', countsFrom: 'Counts from a confidence of', found: 'What decisions show', byHand: 'set by hand', everyone: 'none: a person sees every label', saved: 'The threshold follows from the decisions now.',
+    basis: { shown: 'Shown on {decided} decided cases: {wrong} of {accepted} wrong', assumed: 'Too few decisions to show it ({decided}); the threshold set by hand holds', raised: 'Raised: on {decided} decided cases more was wrong than wanted' },
+    versions: 'Versions', noVersions: 'No label was given yet.', inUse: 'in use', version: 'Version', proposals: 'Previews', noProposals: 'Nothing was tried yet.', proposalOf: 'Rules {n} by {account}',
+    state: { waiting: 'Waiting', previewing: 'Previewing', ready: 'Ready', applying: 'Applying', applied: 'Applied', dropped: 'Given up', failed: 'Failed' },
+    edit: 'Rules as TOML', editText: 'Raise the number when you change something. The preview reads all reports and changes nothing; the unchanged text measures the rules in use.', check: 'Check', preview: 'Preview', apply: 'Apply to all cases', drop: 'Give up', progress: 'Progress', progressOf: '{done} of {total} cases', outdated: 'The rules have changed since this preview; propose it again.',
+    change: { added: 'New:', removed: 'Gone:', changed: 'Changed:' }, noChanges: 'The text says what the rules in use say.', clashes: 'Words with two meanings', clash: '{word}: {a} says {x}, {b} says {y}',
+    meaning: { malignant: 'malignant', benign: 'benign', uncertain: 'uncertain', mass: 'mass', normal: 'normal', nondiagnostic: 'not diagnostic', activity: 'activity', advice: 'advice', pseudo: 'no finding', 'category-malignant': 'malignant category', 'category-benign': 'benign category', 'category-uncertain': 'uncertain category' },
+    context: { negated: 'negated', 'negated-far': 'perhaps negated', hedged: 'hedged', lean: 'leaning', strong: 'strong', history: 'history', family: 'family', hypothetical: 'hypothetical', comparison: 'comparison', 'other-organ': 'other organ' },
+    effect: { agrees: 'agrees: more confident', disagrees: 'disagrees: a person is asked', settles: 'settles the doubt', none: 'changes nothing' },
+    moves: 'Old label → new label', unchanged: 'unchanged', before: 'In use', after: 'Proposed', coverage: 'Sure without a person', accuracy: 'Right on {n} decided cases', rightWrong: 'Right / wrong', stillAsked: 'Still asked, because',
+    sample: 'Reports read otherwise', table: 'Rule by rule', rule: 'Rule', means: 'Means', spoke: 'Spoke in reports', against: 'Against another rule', decidedOn: 'Decided cases', right: 'Right', unused: 'Spoke in no report:',
+  },
+  explain: {
+    title: 'Why this label', link: 'Why?', of: 'Why {key} has its label', text: 'From the row of a table over the link and the sentence to the voices and the decision. Texts are de-identified.', noReports: 'No report is linked to this case.', row: 'Row', rowOf: 'import {import}, {table}, row {row}', linked: 'Linked', sentences: 'Sentences', says: 'Says', voices: 'Voices', voice: 'Voice', confidence: 'Confidence', why: 'Why', decisions: 'Decisions', noDecisions: 'No person has decided.', counts: 'What counts now', undone: 'taken back',
+    unlink: 'Unlink', unlinkSure: 'Take this report off its study? The label is found anew without it. It can be linked again.', unlinked: 'The report is unlinked; the label is found anew.',
+  },
+  agreed: {
+    title: 'Agreement', text: 'How well two readers agree, and readers with the rules.', readers: 'Two readers of one case', rules: 'Readers and rules', none: 'Nothing was read twice yet.', sum: '{n} read twice, {agreed} the same, kappa {kappa}', class: 'Class', first: 'First', second: 'Second',
+  },
 }

@@ -102,15 +102,17 @@ export default {
     plane: { axial: '轴位', sagittal: '矢状位', coronal: '冠状位' }, view: { MULTIPLANAR: '三平面', AXIAL: '轴位', SAGITTAL: '矢状位', CORONAL: '冠状位', RENDER: '三维' },
   },
   preset: { file: '原始', abdomen: '腹部', lung: '肺', bone: '骨', brain: '脑' },
-  reviewKind: { label: '标注', link: '关联', disease: '病种', identifiers: '缺少标识', pixels: '待查看图像', resource: '其他资料', leak: '疑似泄露' },
+  reviewKind: { label: '标注', link: '关联', disease: '病种', identifiers: '缺少标识', pixels: '待查看图像', resource: '其他资料', leak: '疑似泄露', duplicate: '疑似重复', sequence: '序列与期相' },
   review: {
     title: '审核', progress: '已判定 {decided} · 待定 {open}', kind: '问题类型', anyKind: '全部问题', disease: '病种', anyDisease: '全部病种', keys: '快捷键', keyChoose: '选择', keyHelp: '显示帮助', skip: '跳过', undo: '撤销', again: '处理跳过的问题', decide: '您的判定', note: '备注（可选）',
-    question: { label: '此病例的标注是什么？', link: '哪份报告属于此检查？', disease: '此检查属于哪个病种？', identifiers: '此文件缺少标识，可以入库吗？', pixels: '图像中有姓名、号码或日期吗？', resource: '研究人员可以查看此文件吗？', leak: '此内容是否仍会暴露患者身份？' },
+    question: { label: '此病例的标注是什么？', link: '哪份报告属于此检查？', disease: '此检查属于哪个病种？', identifiers: '此文件缺少标识，可以入库吗？', pixels: '图像中有姓名、号码或日期吗？', resource: '研究人员可以查看此文件吗？', leak: '此内容是否仍会暴露患者身份？', duplicate: '这两份是同一份吗？', sequence: '这是什么序列或期相？' },
+    final: '不可撤销', days: '与检查同日 | 检查后 {n} 天 | 检查后 {n} 天', shared: '{a} 幅与 {b} 幅图像中有 {n} 幅像素相同。', earlier: '先到', later: '后到',
     hint: { disease: '检查将归入所选病种的病例。', identifiers: '接受后成为单独的检查；拒绝则不入库。', pixels: '请查看图像的每个角落。放行后研究人员可见；拒绝则不入库。', resource: '放行后可从病例中打开；拒绝则继续隐藏。', leak: '放行后原样入库；拒绝则不入库。' },
     proposal: '规则倾向于：{value}。', because: '提问原因：{why}。', saysNothing: '没有明确结论', images: '图像', noReports: '此病例没有关联报告。', noCandidates: '没有相近的报告。', candidate: '报告 {n}', thisOne: '选这份报告', score: '得分 {n}', facts: '已知信息', openFile: '打开文件', identity: '显示姓名和号码', identityAudited: '每次查看都会记入审计日志。',
     done: { title: '没有待定问题', text: '全部问题都已判定。下一次导入可能带来新的问题。' }, skippedOnly: { title: '只剩下跳过的问题', text: '您跳过了 {n} 个问题，它们仍然待定。' },
   },
   reviewReason: {
+    'same-pixels': '像素相同', 'one-number-two-texts': '同一报告号有两份文本', 'text-differs': '描述与物理参数不一致', 'agent-stated': '记录了造影剂，但描述为平扫', 'second-reader': '需要第二位阅片者', 'readers-disagree': '两位阅片者意见不一', 'voices-disagree': '规则与模型不一致', 'third-voice-disagrees': '第三方意见不一致',
     'claimed-by-several': '多个检查与同一报告吻合', 'slide-folder-format': '切片分散在文件夹中',
     treated: '描述的是治疗后状态', nondiagnostic: '标本无法诊断', category: '分类未能定性', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'pathology-hedged': '病理措辞不确定', 'imaging-hedged': '影像措辞不确定', unsure: '规则拿不准', 'organ-differs': '器官不一致', 'pixel-data-unusual': '像素数据异常',
     conflict: '报告相互矛盾', hedged: '措辞不确定', 'no-evidence': '未找到依据', 'low-confidence': '把握不足', 'no-report': '没有报告', 'no-conclusion': '没有结论', 'other-organ': '文字涉及其他器官', 'imaging-contradicts': '影像与病理结论相反', 'pathology-contradicts': '病理与影像结论相反', 'provided-contradict': '两次导入提供的标注不同', 'imaging-category': '影像报告的分级未能确定', audit: '抽查已确定的标注', 'provided-contradicts': '提供的标注与报告相反', 'mass-unexplained': '描述了占位但未作解释', 'tissue-advised': '建议取组织学诊断', 'negated-far': '否定词距离较远', 'category-contradicted': '分类与文字矛盾', 'link-unsure': '报告的关联不确定', 'contradicts-decision': '新依据与已有判定相反',
@@ -137,6 +139,7 @@ export default {
   projects: { new: '新建项目', code: '代码', title: '名称', members: '成员', diseases: '病种', datasets: '数据集', text: '成员可以看到这里列出的病种和数据集。更改立即保存。', empty: { title: '还没有项目', text: '研究人员和只读用户默认看不到任何数据。通过项目向成员授权病种和数据集。' } },
   audit: { at: '时间', actor: '人员', verb: '操作', subject: '对象', none: '没有符合条件的记录。' },
   verb: {
+    'rules-proposed': '预览规则：', 'rules-taken-into-use': '启用规则：', 'rules-applied': '应用规则：', 'rules-dropped': '放弃规则：', 'error-rate-wanted': '设定错误率：', linked: '关联：', unlinked: '取消关联：',
     'unreleased-file-read': '读取未放行文件',
     login: '登录', logout: '退出', 'add-member': '添加成员', change: '修改', 'change-account': '修改账号', 'change-password': '修改密码', 'change-profile': '修改个人信息', 'create-account': '创建账号', 'issue-token': '创建令牌', 'revoke-token': '吊销令牌', 'reset-password': '重置密码', acknowledge: '确认告警', 'remove-member': '移除成员', 'remove-grant': '取消授权', revoke: '取消授权', 'import-paused': '暂停导入', 'import-resumed': '继续导入', 'import-withdrawn': '撤回导入',
     view: '查看', create: '创建', update: '修改', edit: '修改', delete: '删除', restore: '恢复', download: '下载', freeze: '冻结', decide: '判定', decided: '判定', decision: '判定', undo: '撤销', 'decision-undone': '撤销判定', 'label-reopened': '重新审核', 'import-started': '开始导入', 'import-finished': '完成导入', 'import-cancelled': '取消导入', 'identity-shown': '查看身份信息', 'view-held': '查看暂扣图像', 'unreleased-pixels-shown': '查看未放行图像', 'sign-in': '登录', 'sign-out': '退出', grant: '授权', note: '备注',
@@ -145,4 +148,25 @@ export default {
   tokens: { title: 'API 令牌', text: '供脚本和 isc 命令使用，权限与您相同。', new: '新建令牌', name: '名称', namePlaceholder: '例如：工作站', days: '有效天数（最多 365）', prefix: '开头', expires: '到期', used: '最近使用', never: '从未', revoke: '吊销', revoked: '令牌已失效。', once: '请立即复制令牌，仅显示这一次：', ask: { title: '吊销 {name}？', text: '使用它的脚本将立即失效。' } },
   servers: { title: '服务器', text: '实时数据，每五秒更新。', empty: { title: '还没有数据', text: '启动几秒后会有第一次采样。' }, alerts: '告警', noAlerts: '没有告警。', acknowledge: '确认', acknowledgedBy: '{account} 已确认', cpu: '处理器', memory: '内存', disk: '磁盘', received: '接收', sent: '发送' },
   severity: { warning: '警告', critical: '严重', info: '提示' },
+  rules: {
+    menu: '规则', title: '标注规则', text: '为报告定标签的词语：修改，查看会改变什么，再应用。', about: '正在使用第 {n} 号规则：{terms} 个条目，{words} 个词，{cases} 个病例。',
+    thresholds: '哪些标签无需人工', scheme: '标注方案', wanted: '可接受的错误比例', countsFrom: '置信度达到此值即生效', found: '已决定病例的依据', byHand: '人工设定', everyone: '无：所有标签都由人工查看', saved: '阈值现由已有决定得出。',
+    basis: { shown: '{decided} 个已决定病例证明：{accepted} 个中错 {wrong} 个', assumed: '决定太少（{decided} 个），尚不能证明；沿用人工阈值', raised: '已提高：{decided} 个已决定病例中错误多于期望' },
+    versions: '版本', noVersions: '尚未给出标签。', inUse: '使用中', version: '版本', proposals: '预览', noProposals: '尚未尝试。', proposalOf: '第 {n} 号规则，{account}',
+    state: { waiting: '等待', previewing: '预览中', ready: '就绪', applying: '应用中', applied: '已应用', dropped: '已放弃', failed: '失败' },
+    edit: '规则（TOML）', editText: '修改内容时请提高编号。预览会读取全部报告，不改变任何标签；不修改文本则衡量现用规则。', check: '检查', preview: '预览', apply: '应用到所有病例', drop: '放弃', progress: '进度', progressOf: '{total} 个病例中的 {done} 个', outdated: '预览之后规则已变，请重新提交。',
+    change: { added: '新增：', removed: '删除：', changed: '修改：' }, noChanges: '文本与现用规则一致。', clashes: '一词两义', clash: '{word}：{a} 为{x}，{b} 为{y}',
+    meaning: { malignant: '恶性', benign: '良性', uncertain: '不确定', mass: '占位', normal: '正常', nondiagnostic: '无法诊断', activity: '活性', advice: '建议', pseudo: '非病变', 'category-malignant': '恶性分级', 'category-benign': '良性分级', 'category-uncertain': '不确定分级' },
+    context: { negated: '否定', 'negated-far': '可能否定', hedged: '存疑', lean: '倾向', strong: '肯定', history: '既往史', family: '家族史', hypothetical: '假设', comparison: '对比', 'other-organ': '其他器官' },
+    effect: { agrees: '一致：更可信', disagrees: '不一致：交人工', settles: '消除疑问', none: '不改变' },
+    moves: '原标签 → 新标签', unchanged: '不变', before: '现用', after: '新规则', coverage: '无需人工的比例', accuracy: '{n} 个已决定病例中的正确率', rightWrong: '正确 / 错误', stillAsked: '仍需人工的原因',
+    sample: '读法不同的报告', table: '逐条规则', rule: '规则', means: '含义', spoke: '出现的报告', against: '与其他规则冲突', decidedOn: '已决定病例', right: '正确率', unused: '未在任何报告中出现：',
+  },
+  explain: {
+    title: '标签依据', link: '依据', of: '{key} 的标签依据', text: '从表格行到关联、句子、各方意见与决定。文本均已去标识。', noReports: '此病例没有关联的报告。', row: '表格行', rowOf: '导入 {import}，{table}，第 {row} 行', linked: '关联', sentences: '句子', says: '结论', voices: '各方意见', voice: '来源', confidence: '置信度', why: '原因', decisions: '人工决定', noDecisions: '尚无人工决定。', counts: '当前生效', undone: '已撤回',
+    unlink: '取消关联', unlinkSure: '将此报告与检查取消关联？标签会重新判定，之后可再次关联。', unlinked: '已取消关联，标签正在重新判定。',
+  },
+  agreed: {
+    title: '一致性', text: '两位阅片者之间，以及阅片者与规则之间的一致程度。', readers: '同一病例的两位阅片者', rules: '阅片者与规则', none: '尚无重复阅读。', sum: '{n} 例重复阅读，{agreed} 一致，kappa {kappa}', class: '类别', first: '首次', second: '再次',
+  },
 }
