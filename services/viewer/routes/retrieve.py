@@ -82,7 +82,7 @@ class Retrieve:
         def head(each: InstanceSeen, syntax: str) -> bytes:
             return f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={syntax or each.transfer_syntax_uid or '*'}\r\n\r\n".encode()
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[memoryview | bytes]:
             for each in instances:
                 if _as_stored(each, syntax):
                     yield head(each, "")
