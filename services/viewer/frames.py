@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 import anyio
 import anyio.to_thread
@@ -19,13 +20,18 @@ from services.viewer.store import InstanceSeen
 
 READERS = 8  # threads that wait for a disk or a store
 INDEXES_KEPT = 256
-PIECE_BYTES = 256 << 10  # of a stream from disk: stays in the processor's cache between the two copies
+PIECE_BYTES = 1 << 20
 SHORT = "The stored object is shorter than its index says; run `isocenter restore` or import it again."
 
 
 def is_encapsulated(instance: InstanceSeen) -> bool:
     """Whether frames are code streams; an unknown or empty transfer syntax counts as native."""
-    uid = UID(instance.transfer_syntax_uid)
+    return _encapsulated(instance.transfer_syntax_uid)
+
+
+@lru_cache(maxsize=64)
+def _encapsulated(text: str) -> bool:
+    uid = UID(text)
     return bool(uid.is_transfer_syntax and uid.is_encapsulated)
 
 
