@@ -95,8 +95,11 @@ def import_folder(served: Served, hospital: str, folder: Path) -> Any:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Served]:
-    """Debian's Orthanc with the DICOMweb plugin, SQLite, no authentication, bound to loopback where a shim can be built; database in ``folder``."""
+def orthanc(folder: Path, **dicomweb: Any) -> Iterator[Served]:
+    """Debian's Orthanc with the DICOMweb plugin, SQLite, no authentication, bound to loopback where a shim can be built; database in ``folder``.
+
+    ``dicomweb``: more members of the plugin's configuration, such as Servers.
+    """
     plugin = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
     program = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None or not plugin.exists():
@@ -106,7 +109,7 @@ def orthanc(folder: Path) -> Iterator[Served]:
     configuration = {
         "Name": "bench", "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"), "Plugins": [str(plugin)], "HttpPort": port,
         "DicomPort": dicom, "DicomServerEnabled": False, "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DefaultEncoding": "Utf8",
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True},
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True, **dicomweb},
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     shim = _loopback_shim(folder)
