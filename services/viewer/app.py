@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from isocenter.metrics import new_metrics
 from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.viewer.counted import ViewerMetrics
+from services.viewer.front import Front
 from services.viewer.pyramid import Slides
 from services.viewer.routes import search
 from services.viewer.routes.capabilities import CapabilityRoutes
@@ -35,7 +37,8 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
     pictures = [*Pictures(viewing, slides).routes(), *VolumeRoutes(viewing).routes()]
     raw = [*dicomweb, *pictures, *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
-    # In front: a frame must not try the patterns of the search routes first.
     app.router.routes[:0] = [route.as_route() for route in raw]
+    # Inside request id and metrics, outside everything else.
+    app.user_middleware.insert(2, Middleware(Front, raw))
     app.state.viewing = viewing
     return app

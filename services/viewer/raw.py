@@ -37,7 +37,7 @@ class Asked:
     def header(self, name: bytes) -> bytes:
         return next((value for key, value in self.scope["headers"] if key == name), b"")
 
-    async def answer(self, body: bytes, media_type: str, headers: Headers, status: int = 200) -> None:
+    async def answer(self, body: memoryview | bytes, media_type: str, headers: Headers, status: int = 200) -> None:
         """One whole body, or the range of it that the client asks for; 304 without it when the client's ETag is the one in ``headers``."""
         if status == 200 and await self.unchanged(headers):
             return
@@ -77,7 +77,7 @@ class Asked:
     async def start(self, status: int, headers: Headers) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def pieces(self, pieces: AsyncIterator[bytes]) -> None:
+    async def pieces(self, pieces: AsyncIterator[memoryview | bytes]) -> None:
         async for piece in pieces:
             await self.send({"type": "http.response.body", "body": piece, "more_body": True})
         await self.send({"type": "http.response.body", "body": b""})

@@ -21,6 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from isocenter.errors import InvalidInput
 from isocenter.imaging.decode import Pixels, decode
 from isocenter.imaging.window import Window, auto_window, to_uint8, windowed
+from services.viewer.quick import plain_header, shown
 
 JPEG_QUALITY = 90
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
@@ -85,6 +86,15 @@ def frame_picture(header: bytes, frame: bytes, number: int, look: Look) -> bytes
         warnings.simplefilter("ignore")
         ds = one_frame(header, frame)
         return _dicom_picture(to_uint8(decode(ds, 0), ds, look.window, number), ds, look)
+
+
+def plain_picture(data: memoryview | bytes, frame_at: int, look: Look) -> bytes | None:
+    """A plain grey frame as JPEG or PNG; ``data``: header and frame, the frame from ``frame_at``. None when it needs :func:`frame_picture`."""
+    if look.annotations or look.profile:
+        return None
+    plain = plain_header(data[:frame_at])
+    pixels = shown(plain, data[frame_at:], look.window) if plain is not None else None
+    return None if pixels is None else picture(_placed(pixels, look), look)
 
 
 def object_picture(data: bytes, number: int, look: Look) -> bytes:

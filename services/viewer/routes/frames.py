@@ -71,12 +71,12 @@ class FrameRoutes:
             await asked.send({"type": "http.response.body", "body": await self.frame(instance, number, form), "more_body": True})
         await asked.send({"type": "http.response.body", "body": tail})
 
-    async def frame(self, instance: InstanceSeen, number: int, form: FrameForm) -> bytes:
+    async def frame(self, instance: InstanceSeen, number: int, form: FrameForm) -> memoryview | bytes:
         """Frame ``number`` (1-based) in the form that was agreed on."""
         span = await self.viewing.bytes.span(instance, number)
         self.viewing.counted.frames.labels("stored" if span is not None and form.stored else "decoded").inc()
         if span is not None and form.stored:
-            return await self.viewing.bytes.part(instance.object_key, span)
+            return await self.viewing.bytes.view(instance.object_key, span)
         if span is not None and instance.pixel_offset is not None:
             header = await self.viewing.bytes.part(instance.object_key, (0, instance.pixel_offset))
             frame = await self.viewing.bytes.part(instance.object_key, span)

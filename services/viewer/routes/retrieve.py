@@ -82,18 +82,19 @@ class Retrieve:
         def head(each: InstanceSeen, syntax: str) -> bytes:
             return f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={syntax or each.transfer_syntax_uid or '*'}\r\n\r\n".encode()
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[memoryview | bytes]:
+            end = b""
             for each in instances:
                 if _as_stored(each, syntax):
-                    yield head(each, "")
+                    yield end + head(each, "")
                     async for piece in self.viewing.bytes.stream(each.object_key, 0, each.size_bytes):
                         yield piece
                 else:
                     written, body = await self._as_or_stored(each, syntax)
-                    yield head(each, written)
+                    yield end + head(each, written)
                     yield body
-                yield b"\r\n"
-            yield tail
+                end = b"\r\n"
+            yield end + tail
 
         if len(instances) == 1 and not _as_stored(instances[0], syntax):
             body = head(instances[0], syntax) + await self._as(instances[0], syntax) + b"\r\n" + tail
