@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     )
     metrics_networks: str = Field("", description="Networks (CIDR, comma separated) that may read the gateway's /metrics besides this machine; empty = none.")
     small_cell_least: int = Field(0, ge=0, le=100, description="Statistics hide groups of fewer patients than this; 0 = none. Counts can identify people.")
+    decoders: int = Field(2, ge=1, le=64, description="Processes that decode images for the viewer: as many as processors.")
+    decode_seconds: float = Field(30, gt=0, description="Longest that one image may be decoded; the process is ended and the request gets 502.")
+    decode_memory_bytes: int = Field(3 << 30, ge=64 << 20, description="Most memory that one decoder may take: a frame of 1 GiB and its copy.")
+    pictures_waiting: int = Field(200, ge=1, description="Pictures that may be made or wait at a time; more get 429 with Retry-After.")
+    pictures_an_account: int = Field(64, ge=1, description="The same for one account: ten viewers of six requests each.")
     log_level: str = Field("INFO", description="Level of the JSON log lines.")
 
     @model_validator(mode="after")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
 from isocenter.metrics import new_metrics
@@ -9,7 +12,6 @@ from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.viewer.counted import ViewerMetrics
-from services.viewer.pyramid import Slides
 from services.viewer.routes import search
 from services.viewer.routes.capabilities import CapabilityRoutes
 from services.viewer.routes.frames import FrameRoutes
@@ -18,6 +20,7 @@ from services.viewer.routes.metadata import MetadataRoutes
 from services.viewer.routes.pictures import Pictures
 from services.viewer.routes.retrieve import Retrieve
 from services.viewer.routes.slides import SlideRoutes
+from services.viewer.slidefiles import SlideFiles
 from services.viewer.tiled import TiledSlides
 from services.viewer.viewing import Viewing
 
@@ -26,9 +29,15 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     """``resources`` None: opened here from the settings (a process of its own)."""
     opened = resources or open_resources(settings)
     metrics = new_metrics("viewer")
-    app = create_service("viewer", opened, [search.router], metrics=metrics)
     viewing = Viewing(opened, ViewerMetrics(metrics))
-    slides = Slides(viewing.bytes, settings.scratch / "slides", viewing.counted)
+
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        viewing.decoders.close()
+
+    app = create_service("viewer", opened, [search.router], metrics=metrics, lifespan=living)
+    slides = SlideFiles(viewing.bytes, settings.scratch / "slides", viewing.counted)
     tiled = TiledSlides(viewing, slides)
     frames = FrameRoutes(viewing)
     dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]

@@ -14,6 +14,7 @@ from isocenter.errors import NotFound
 from isocenter.imaging.frames import Span
 from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
+from services.viewer.parts import SHORTER, Part
 from services.viewer.store import InstanceSeen
 
 READERS = 8  # threads that wait for a disk or a store
@@ -45,8 +46,15 @@ class Bytes:
         """``span`` = (offset, length). NotFound when the object is shorter."""
         data = await anyio.to_thread.run_sync(self.store(key).get_range, key, *span, limiter=self._limiter)
         if len(data) != span[1]:
-            raise NotFound("The stored object is shorter than its index says; run `isocenter restore` or import it again.")
+            raise NotFound(SHORTER)
         return data
+
+    async def given(self, key: str, span: Span | None = None) -> Part:
+        """``span`` of an object, or all of it, for a decoder: where its file is, or from S3 its bytes."""
+        path = self.store(key).path(key)
+        if path is not None:
+            return Part(str(path), *(span or (0, None)))
+        return Part(data=await self.whole(key) if span is None else await self.part(key, span))
 
     def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         return self.store(key).stream(key, offset, length)
