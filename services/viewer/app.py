@@ -17,6 +17,7 @@ from services.viewer.routes.capabilities import CapabilityRoutes
 from services.viewer.routes.frames import FrameRoutes
 from services.viewer.routes.iiif import IiifRoutes
 from services.viewer.routes.metadata import MetadataRoutes
+from services.viewer.routes.overlays import Overlays
 from services.viewer.routes.pictures import Pictures
 from services.viewer.routes.retrieve import Retrieve
 from services.viewer.routes.slides import SlideRoutes
@@ -41,7 +42,8 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     tiled = TiledSlides(viewing, slides)
     frames = FrameRoutes(viewing)
     dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
-    raw = [*dicomweb, *Pictures(viewing, slides).routes(), *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
+    pictures = [*Pictures(viewing, slides).routes(), *Overlays(viewing).routes()]
+    raw = [*dicomweb, *pictures, *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
     # In front: a frame must not try the patterns of the search routes first.
     app.router.routes[:0] = [route.as_route() for route in raw]
     app.state.viewing = viewing

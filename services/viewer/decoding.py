@@ -23,7 +23,7 @@ from services.viewer.parts import Part
 
 # Imported before the first fork, so that a worker starts in milliseconds.
 PRELOADED = ("pydicom.pixels", "services.viewer.render", "services.viewer.transcode", "services.viewer.pyramid", "services.viewer.volume",
-             "services.viewer.bulkdata", "services.viewer.composing", "isocenter.imaging.tiles")  # fmt: skip
+             "services.viewer.bulkdata", "services.viewer.composing", "services.viewer.overlays", "isocenter.imaging.tiles")  # fmt: skip
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 
