@@ -29,7 +29,7 @@ _ADDRESSES = {
         r"/slides/{}\.dzi",
         r"/slides/{}(_files)?/.*",
         r"/iiif/3/{}(/.*)?",
-        r"/api/v1/series/{}/(thumbnail|preview|slices|overlays)(/.*)?",
+        r"/api/v1/series/{}/(thumbnail|preview|slices|overlays|geometry)(/.*)?",
     ),
     "resource": (r"/api/v1/resources/{}",),
 }

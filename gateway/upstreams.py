@@ -39,7 +39,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("/dicom-web/studies", "ingest", frozenset({"POST"})),  # STOW-RS
     *_entries("ingest", "/api/v1/imports", "/api/v1/uploads", "/api/v1/reviews", "/api/v1/cases/*/labels/reopen", "/api/v1/cases/*/labels/explain"),
     *_entries("viewer", "/dicom-web", "/slides", "/iiif", "/api/v1/series/*/thumbnail", "/api/v1/series/*/preview", "/api/v1/series/*/slices"),
-    *_entries("viewer", "/api/v1/series/*/overlays"),
+    *_entries("viewer", "/api/v1/series/*/overlays", "/api/v1/series/*/geometry"),
     *_entries("catalog", "/api/v1/diseases", "/api/v1/hospitals", "/api/v1/projects", "/api/v1/cases", "/api/v1/studies", "/api/v1/series"),
     *_entries("catalog", "/api/v1/datasets", "/api/v1/resources", "/api/v1/reports", "/api/v1/attributes", "/api/v1/searches"),
     *_entries("stats", "/api/v1/statistics", "/api/v1/servers", "/api/v1/alerts", "/api/v1/silences"),

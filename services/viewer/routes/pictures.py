@@ -8,6 +8,7 @@ import orjson
 
 from isocenter.auth import Permission
 from isocenter.errors import InvalidInput, NotFound
+from services.viewer import space
 from services.viewer.access import NOTHING, Seen
 from services.viewer.pyramid import slide_overview
 from services.viewer.raw import Asked, RawRoute
@@ -34,7 +35,8 @@ class Pictures:
         told = [
             (f"{SERIES}/thumbnail", self.thumbnail),
             (f"{SERIES}/preview", self.preview),
-            (f"{SERIES}/slices", self.geometry),
+            (f"{SERIES}/geometry", self.geometry),
+            (f"{SERIES}/slices", self.planes),
             (f"{SERIES}/slices/{{plane}}/{{index}}", self.slice),
         ]
         return [RawRoute(path, Permission.READ_CATALOG, answer, self.viewing.resources) for path, answer in told]
@@ -77,13 +79,30 @@ class Pictures:
         return await self.viewing.decode(raster_picture, await self.viewing.bytes.given(only.object_key), look)
 
     async def geometry(self, asked: Asked) -> None:
-        """Slices of each plane, spacing in mm, volumes in time: what a slider needs."""
+        """Spacing in mm and the unit of the values, of a DICOM series or a volume; what a viewer measures with."""
+        seen = await self._see(asked)
+        if seen.series.format == "DICOM":
+            if seen.series.metadata_key is None:
+                raise NotFound("The metadata of this series is not written yet; its import is still running.")
+            headers = await self.viewing.headers_of(seen.series.metadata_key)
+            shown = [headers[instance.sop_uid] for instance in seen.instances if instance.sop_uid in headers]
+            document = await self.viewing.compute(space.geometry, shown, seen.series.modality)
+        elif seen.series.format == "NIFTI":
+            volume = await self._volume(seen)
+            document = {"spacing_mm": volume.spacing_mm, "frames": volume.frames, "counts": volume.counts, "unit": _unit(seen)}
+        else:
+            raise InvalidInput("A picture has no place in the patient; slides say their scale under /slides/{series}/properties.", field="series")
+        await asked.answer(orjson.dumps(document), "application/json", [(b"cache-control", seen.cache_control)])
+
+    async def planes(self, asked: Asked) -> None:
+        """Slices of each plane and which side of the patient is where, spacing in mm, volumes in time: what a slider needs."""
         seen = await self._see(asked)
         volume = await self._volume(seen)
         document = {
             "planes": {plane: {"count": volume.counts[plane], "pixel_ratio": volume.ratios[plane], **volume.axes[plane]} for plane in PLANES},
             "spacing_mm": volume.spacing_mm,
             "volumes": volume.frames,
+            "unit": _unit(seen),
         }
         await asked.answer(orjson.dumps(document), "application/json", [(b"cache-control", seen.cache_control)])
 
@@ -105,6 +124,11 @@ class Pictures:
         if seen.series.format != "NIFTI" or not seen.instances:
             raise InvalidInput("This series is no volume; slices are for NIfTI.", field="series")
         return await self.volumes.get(seen.instances[0])
+
+
+def _unit(seen: Seen) -> str:
+    """NIfTI says none; that of CT is Hounsfield units."""
+    return "HU" if seen.series.modality == "CT" else ""
 
 
 def _index(text: str, name: str) -> int:
