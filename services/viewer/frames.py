@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 from pydicom.uid import UID
 
-from isocenter.errors import NotFound
+from isocenter.errors import NotFound, Unavailable
 from isocenter.imaging.frames import Span
 from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
@@ -44,7 +44,13 @@ class Bytes:
 
     async def part(self, key: str, span: Span) -> bytes:
         """``span`` = (offset, length). NotFound when the object is shorter."""
-        data = await anyio.to_thread.run_sync(self.store(key).get_range, key, *span, limiter=self._limiter)
+        try:
+            data = await anyio.to_thread.run_sync(self.store(key).get_range, key, *span, limiter=self._limiter)
+        except Unavailable as error:
+            # A store calls a range past the end what it likes; only its size tells a cut object from a store that does not answer.
+            if await anyio.to_thread.run_sync(self.store(key).size, key, limiter=self._limiter) < sum(span):
+                raise NotFound(SHORTER) from error
+            raise
         if len(data) != span[1]:
             raise NotFound(SHORTER)
         return data
@@ -55,6 +61,12 @@ class Bytes:
         if path is not None:
             return Part(str(path), *(span or (0, None)))
         return Part(data=await self.whole(key) if span is None else await self.part(key, span))
+
+    async def check(self, instance: InstanceSeen) -> None:
+        """NotFound when the object of an instance is missing or has another size than was stored: before a whole one is promised."""
+        size = await anyio.to_thread.run_sync(self.store(instance.object_key).size, instance.object_key, limiter=self._limiter)
+        if size != instance.size_bytes:
+            raise NotFound(SHORTER)
 
     def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         return self.store(key).stream(key, offset, length)

@@ -38,6 +38,7 @@ class Asked:
     receive: Receive
     send: Send
     principal: Principal
+    started: bool = False  # the head of the answer is sent: an error can only break the connection now
     _departure: asyncio.Task[None] | None = None
 
     async def while_waited_for(self, work: Coroutine[Any, Any, T]) -> T:
@@ -109,6 +110,7 @@ class Asked:
         return start, end - start
 
     async def start(self, status: int, headers: Headers) -> None:
+        self.started = True
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def pieces(self, pieces: AsyncIterator[bytes]) -> None:
@@ -151,16 +153,17 @@ class RawRoute:
             await self._answer(asked)
         except ClientGone:
             log.info("client gone route=%s", self.path)
-        except InvalidInput as error:
-            await send_problem(send, self._as_standard(error))
         except IsocenterError as error:
-            await send_problem(send, error)
+            if asked is not None and asked.started:
+                log.error("answer broken off route=%s kind=%s", self.path, type(error).__name__)
+                raise
+            await send_problem(send, self._as_standard(error))
         finally:
             if asked is not None:
                 asked.close()
 
-    def _as_standard(self, error: InvalidInput) -> IsocenterError:
-        if not self._standard or isinstance(error, BadRequest):
+    def _as_standard(self, error: IsocenterError) -> IsocenterError:
+        if not self._standard or not isinstance(error, InvalidInput) or isinstance(error, BadRequest):
             return error
         if isinstance(error, PixelsUnreadable):
             return NotAcceptable(f"{error.detail} The object itself can be retrieved as it is stored.")

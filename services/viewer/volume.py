@@ -9,18 +9,22 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from isocenter.errors import InvalidInput
 from services.viewer.render import Look, grey_picture
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error)
 VOLUME_LIMIT_BYTES = 2 << 30
 # Which side of the patient lies at the left and at the top of a slice (PS3.3 C.7.6.1.1.1 letters).
 SIDES = {"axial": {"left": "R", "top": "A"}, "coronal": {"left": "R", "top": "H"}, "sagittal": {"left": "A", "top": "H"}}
@@ -69,7 +73,7 @@ def read_volume(data: bytes) -> Volume:
         image = nib.Nifti2Image.from_bytes(raw) if raw[4:7] == b"n+2" else nib.Nifti1Image.from_bytes(raw)
         image = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
         values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, KeyError, nib.filebasedimages.ImageFileError) as error:
+    except (*_DAMAGE, nib.filebasedimages.ImageFileError, WrapStructError, HeaderDataError) as error:
         raise InvalidInput("This volume cannot be read.") from error
     if values.dtype.fields:
         values = np.stack([values[name] for name in ("R", "G", "B")], -1).mean(-1)

@@ -47,6 +47,7 @@ class Retrieve:
         if not instances:
             raise NotFound(NOTHING)
         form = negotiate.object_form(negotiate.wanted_of(asked.scope), len(instances))
+        await self.viewing.bytes.check(instances[0])
         for seen in series:
             await self.viewing.note_download(asked.principal, seen)
         strictest = next((seen for seen in series if seen.held), series[0])
