@@ -19,6 +19,7 @@ from isocenter.errors import NotAllowed, NotAuthenticated
 from isocenter.keys import SiteKey
 
 PRINCIPAL_HEADER = "x-isocenter-principal"
+LINK_HEADER = "x-isocenter-link"  # the prefix of a signed link that the gateway took off the address
 PRINCIPAL_SECONDS = 60
 
 

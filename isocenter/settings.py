@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     third_voice_model: str = Field("", max_length=64, description="Model name that is sent to it.")
     third_voice_key: SecretStr = Field(SecretStr(""), description="Bearer token of that service; empty = none is sent.")
     third_voice_seconds: float = Field(20.0, gt=0, le=120, description="Seconds for one answer; a late one is no answer, the case goes on without.")
+    decoders: int = Field(2, ge=1, le=64, description="Processes that decode images for the viewer: as many as processors.")
+    decode_seconds: float = Field(30, gt=0, description="Longest that one image may be decoded; the process is ended and the request gets 502.")
+    decode_memory_bytes: int = Field(3 << 30, ge=64 << 20, description="Most memory that one decoder may take: a frame of 1 GiB and its copy.")
+    pictures_waiting: int = Field(200, ge=1, description="Pictures that may be made or wait at a time; more get 429 with Retry-After.")
+    pictures_an_account: int = Field(64, ge=1, description="The same for one account: ten viewers of six requests each.")
     log_level: str = Field("INFO", description="Level of the JSON log lines.")
 
     @model_validator(mode="after")

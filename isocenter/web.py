@@ -37,7 +37,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def problem_response(error: IsocenterError) -> JSONResponse:
-    headers = {}
+    headers = {"Cache-Control": "no-store"}
     if retry := error.extra.get("retry_after"):
         headers["Retry-After"] = str(retry)
     return JSONResponse(problem(error), int(status_of(error)), headers, media_type=PROBLEM_TYPE)

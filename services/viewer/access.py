@@ -97,8 +97,10 @@ class _Instances:
 class Access:
     """Answers who may see what, for all routes of this process."""
 
-    def __init__(self, resources: Resources, counted: ViewerMetrics) -> None:
+    def __init__(self, resources: Resources, counted: ViewerMetrics, wake: Callable[[], None] = lambda: None) -> None:
+        """``wake`` is called when somebody looks at a series not looked at lately: pictures will be wanted."""
         self.resources = resources
+        self._wake = wake
         self._series: Remembered[SeriesSeen | None] = Remembered(REMEMBERED_SECONDS, 4096, lambda hit: counted.looked("series", hit=hit))
         self._instances: Remembered[_Instances] = Remembered(REMEMBERED_SECONDS, 128, lambda hit: counted.looked("instances", hit=hit))
         self._noted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
@@ -125,6 +127,7 @@ class Access:
         self._instances.clear()
 
     async def _look_up(self, principal: Principal, uid: str) -> SeriesSeen | None:
+        self._wake()
         async with self.resources.db.read() as session:
             return await store.series_seen(session, principal, uid)
 

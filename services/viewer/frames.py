@@ -11,17 +11,17 @@ import anyio
 import anyio.to_thread
 from pydicom.uid import UID
 
-from isocenter.errors import NotFound
+from isocenter.errors import NotFound, Unavailable
 from isocenter.imaging.frames import Span
 from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
 from services.viewer.local import read_now, read_waiting
+from services.viewer.parts import SHORTER, Part
 from services.viewer.store import InstanceSeen
 
 READERS = 8  # threads that wait for a disk or a store
 INDEXES_KEPT = 256
 PIECE_BYTES = 1 << 20
-SHORT = "The stored object is shorter than its index says; run `isocenter restore` or import it again."
 
 
 def is_encapsulated(instance: InstanceSeen) -> bool:
@@ -64,9 +64,15 @@ class Bytes:
             if data is None:
                 data = await anyio.to_thread.run_sync(read_waiting, path, *span, limiter=self._limiter)
         else:
-            data = await anyio.to_thread.run_sync(store.get_range, key, *span, limiter=self._limiter)
+            try:
+                data = await anyio.to_thread.run_sync(store.get_range, key, *span, limiter=self._limiter)
+            except Unavailable as error:
+                # A store calls a range past the end what it likes; only its size tells a cut object from a store that does not answer.
+                if await anyio.to_thread.run_sync(store.size, key, limiter=self._limiter) < sum(span):
+                    raise NotFound(SHORTER) from error
+                raise
         if len(data) != span[1]:
-            raise NotFound(SHORT)
+            raise NotFound(SHORTER)
         return data
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[memoryview | bytes]:
@@ -80,6 +86,19 @@ class Bytes:
             take = min(PIECE_BYTES, end - position)
             yield await self.view(key, (position, take))
             position += take
+
+    async def given(self, key: str, span: Span | None = None) -> Part:
+        """``span`` of an object, or all of it, for a decoder: where its file is, or from S3 its bytes."""
+        path = self.store(key).path(key)
+        if path is not None:
+            return Part(str(path), *(span or (0, None)))
+        return Part(data=await self.whole(key) if span is None else await self.part(key, span))
+
+    async def check(self, instance: InstanceSeen) -> None:
+        """NotFound when the object of an instance is missing or has another size than was stored: before a whole one is promised."""
+        size = await anyio.to_thread.run_sync(self.store(instance.object_key).size, instance.object_key, limiter=self._limiter)
+        if size != instance.size_bytes:
+            raise NotFound(SHORTER)
 
     async def span(self, instance: InstanceSeen, frame: int) -> Span | None:
         """Where frame ``frame`` (1-based, as in DICOMweb) lies; None when frames do not begin on byte boundaries or no index is known.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import imagecodecs
 import numpy as np
@@ -181,3 +181,24 @@ def picture(pixels: NDArray[np.uint8], look: Look) -> bytes:
         return buffer.getvalue()
     # imagecodecs and not Pillow: it lets go of the interpreter, so two threads encode twice as much (hot-path-serving.md section 4).
     return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), level=look.quality))
+
+
+def raster_picture(data: bytes, look: Look) -> bytes:
+    """A PNG or JPEG as a picture: transparency on white, deep grey by its percentiles; InvalidInput when it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _raster_picture(data, look)
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise InvalidInput("This picture is damaged or too large to be drawn; download it.") from error
+
+
+def _raster_picture(data: bytes, look: Look) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode.startswith("I") or image.mode == "F":
+            return grey_picture(np.asarray(image), look)
+        if "A" in image.getbands() or "transparency" in image.info:
+            layered = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)  # type: ignore[assignment]
+        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    return picture(pixels, replace(look, window=None))
