@@ -85,3 +85,44 @@ def firing(subject: str, history: Sequence[tuple[datetime, Values]], open_names:
 def parts_not_ready(subject: str, ready: Mapping[str, bool]) -> list[Firing]:
     """One alert for each part (catalog, object store, a service) that does not answer."""
     return [Firing(f"not-ready-{name}", subject, "critical", f"{name} does not answer; see its log.") for name, up in sorted(ready.items()) if not up]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRule:
+    """Fires when ``ratio`` of a service is over ``fires`` in each of ``looks`` samples; ends when it was not in two."""
+
+    name: str
+    metric: str
+    of: str  # the metric that it is a share of; "" = none
+    fires: float
+    looks: int
+    severity: str
+    summary: str
+
+    def over(self, values: Values) -> bool:
+        if self.of != "connections_most" and values.get("requests_per_s", 0.0) < LEAST_REQUESTS_PER_S:
+            return False
+        whole = values.get(self.of, 0.0) if self.of else 1.0
+        return whole > 0 and values.get(self.metric, 0.0) / whole > self.fires
+
+
+LEAST_REQUESTS_PER_S = 0.05  # one failed request in the night is no alert; as in deploy/prometheus/rules/services.yml
+SERVICE_RULES = (  # samples come every 15 s
+    ServiceRule("service-errors", "errors_per_s", "requests_per_s", 0.05, 4, "critical", "Over 5 % of a service's answers are errors of ours."),
+    ServiceRule("service-slow", "p95_ms", "", 2000, 8, "warning", "One answer in twenty takes over 2 s."),
+    ServiceRule("connections-short", "connections_in_use", "connections_most", 0.9, 4, "warning", "Over 90 % of the catalog connections are in use."),
+)
+SERVICE_LOOKS = max(rule.looks for rule in SERVICE_RULES)
+
+
+def firing_of_services(subject: str, history: Sequence[Mapping[str, Values]], open_names: frozenset[str]) -> list[Firing]:
+    """What fires now. history: service -> values, oldest first, at most ``SERVICE_LOOKS``; the alert's name ends with the service's."""
+    found = []
+    for service in history[-1] if history else ():
+        for rule in SERVICE_RULES:
+            name = f"{rule.name}-{service}"
+            last = history[-2:] if name in open_names else history[-rule.looks :]
+            over = [rule.over(values.get(service, {})) for values in last]
+            if any(over) if name in open_names else len(over) == rule.looks and all(over):
+                found.append(Firing(name, subject, rule.severity, rule.summary, history[-1][service].get(rule.metric)))
+    return found

@@ -77,8 +77,21 @@ class HostView(BaseModel):
     history: list[Sample]
 
 
+class ServiceView(BaseModel):
+    """A service, or with the name isocenter the whole process; ``stale`` as for a host."""
+
+    service: str
+    latest: Sample
+    stale: bool
+    history: list[Sample]
+
+
 class Servers(BaseModel):
+    """``source``: sampler (this process looks itself) or prometheus."""
+
     hosts: list[HostView]
+    services: list[ServiceView]
+    source: Literal["sampler", "prometheus"]
 
 
 class AlertView(BaseModel):
@@ -112,6 +125,23 @@ class SilenceView(BaseModel):
     until: datetime
     created_by: str
     comment: str
+
+
+class DeliveryView(BaseModel):
+    """``way``: mail | webhook. ``failure`` '' when the last notice of this way was taken."""
+
+    way: str
+    waiting: int
+    dropped: int
+    sent_at: datetime | None = None
+    failure: str = ""
+
+
+class TriedView(BaseModel):
+    """``failure`` '' when it was taken."""
+
+    way: str
+    failure: str
 
 
 class ToldAlert(BaseModel):

@@ -107,6 +107,10 @@ async def test_webhook_when_a_body_is_replayed_then_409_and_nothing_changes(desk
     again = await desk.tell(body(notice("aa")))
     assert (again.status_code, again.headers["content-type"], again.json()["type"]) == (409, "application/problem+json", "/problems/conflict")
     assert (await desk.tell(body(notice("aa", "resolved")))).status_code == 200
+    restarted = create_app(desk.resources.settings, desk.resources)  # what was taken is known to a new process too
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=restarted), base_url="http://localhost") as client:
+        answer = await client.post(WEBHOOK, content=again.request.content, headers=again.request.headers)
+        assert answer.status_code == 409
     other_bytes = await desk.tell(body(notice("aa")) | {"receiver": "other"})  # not the same bytes, but the same old alert
     assert other_bytes.status_code == 409
     assert await desk.alerts("?open=true") == []
