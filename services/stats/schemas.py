@@ -157,10 +157,10 @@ class ToldAlert(BaseModel):
 
 
 class AlertmanagerBody(BaseModel):
-    """Alertmanager's webhook, version 4 (its documentation, "webhook_config")."""
+    """Alertmanager's webhook, version 4 (its documentation, "webhook_config"); Grafana writes the same and calls it 1."""
 
     model_config = ConfigDict(extra="ignore")
-    version: Literal["4"]
+    version: Literal["4", "1"]
     alerts: list[ToldAlert] = Field(min_length=1, max_length=200)
 
 

@@ -85,6 +85,12 @@ async def test_webhook_when_an_alert_fires_and_ends_then_one_alert_begins_and_en
     assert len(await desk.alerts()) == 3
 
 
+async def test_webhook_when_grafana_tells_then_taken_as_of_alertmanager(desk: Desk) -> None:
+    """Grafana 11, "webhook notifier": the same body with version 1 and more fields."""
+    content = body(notice("aa")) | {"version": "1", "orgId": 1, "title": "[FIRING:1]", "state": "alerting", "message": "x"}
+    assert (await desk.tell(content)).json() == {"changed": 1}
+
+
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET[:-1], SECRET + "x"])
 async def test_webhook_when_the_secret_is_wrong_then_401_and_nothing_is_written(desk: Desk, secret: str) -> None:
     answer = await desk.tell(body(notice("aa")), secret)
