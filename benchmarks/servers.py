@@ -8,6 +8,7 @@ python -m benchmarks.servers hour [MINUTES]     an embedded server with people l
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,16 @@ import numpy as np
 import psutil
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from isocenter.keys import create_key_file
+from isocenter.metrics import new_metrics
+from isocenter.models import now
+from isocenter.resources import open_resources
+from isocenter.schema import migrate
+from isocenter.settings import Settings
+from services.stats.sampler import Sampler
+from services.stats.servers import HostMeter
+from services.stats.work import WorkGauges
 
 LOGIN = re.compile(r"sign in as (\S+) with the password (\S+)")
 LISTENS = re.compile(r"listens on (http\S+)")
@@ -175,8 +187,48 @@ def hour(minutes: float) -> None:
             print(" ", alert["started_at"], alert["ended_at"], alert["name"], alert["value"])
 
 
+ROUNDS = 300  # seconds of the sampler's life, run one after another
+ROUTES = 40
+
+
+async def cost() -> None:
+    """Five services' registries of ``ROUTES`` routes each; the sampler's rounds as often as it makes them; /metrics asked every 5 s."""
+    with tempfile.TemporaryDirectory(prefix="isocenter-cost-") as name:
+        settings = Settings(data=Path(name) / "data")
+        resources = open_resources(settings, create_key_file(settings.data / "site.key"))
+        await migrate(resources.db)
+        for service in ("gateway", "ingest", "catalog", "stats", "viewer"):
+            resources.metrics[service] = metrics = new_metrics(service)
+            for route in range(ROUTES):
+                metrics.requests.labels("GET", f"/api/v1/thing{route}/{{key}}", "200").inc()
+                metrics.seconds.labels("GET", f"/api/v1/thing{route}/{{key}}").observe(0.01)
+        sampler = Sampler(settings, resources, gauges=WorkGauges(resources.metrics["stats"]))
+        spent = dict.fromkeys(("host", "parts", "work", "services", "metrics"), 0.0)
+        moment, meter = now(), HostMeter(settings.data)
+        async with httpx.AsyncClient() as client:
+            for second in range(ROUNDS):
+                rounds: dict[str, Any] = {"host": lambda at=moment + timedelta(seconds=second): sampler.tick(at, meter.read(), {"object store": True})}
+                if second % 5 == 0:
+                    rounds["parts"] = lambda: sampler.ready(client)
+                    rounds["metrics"] = lambda: asyncio.to_thread(lambda: [metrics.render() for metrics in resources.metrics.values()])
+                if second % 15 == 0:
+                    rounds["work"] = lambda: sampler.count(now())
+                    rounds["services"] = sampler.watch.look
+                for kind, round_ in rounds.items():
+                    started = time.process_time()
+                    await round_()
+                    spent[kind] += time.process_time() - started
+        await resources.close()
+    for kind, seconds in spent.items():
+        print(f"{kind:9} {1000 * seconds / ROUNDS:6.2f} ms CPU a second = {100 * seconds / ROUNDS:.2f} % of a core")
+    watching = sum(spent.values()) - spent["metrics"]
+    print(f"sampler {100 * watching / ROUNDS:.2f} %, with /metrics of five services every 5 s {100 * sum(spent.values()) / ROUNDS:.2f} % of a core (bar 1 %)")
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["hour"]:
+    if sys.argv[1:2] == ["cost"]:
+        asyncio.run(cost())
+    elif sys.argv[1:2] == ["hour"]:
         hour(float(sys.argv[2]) if len(sys.argv) > 2 else 60)
     else:
         sys.exit(__doc__)
