@@ -27,7 +27,7 @@ from PIL import Image
 
 from benchmarks import ct_slices, http_load, servers
 from benchmarks.http_load import Answered
-from benchmarks.servers import Served
+from benchmarks.peers import Served
 
 SERIES_A_STUDY, SLICES = 2, 63
 FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'

@@ -30,7 +30,7 @@ import tifffile
 from PIL import Image
 
 from benchmarks import http_load, servers
-from benchmarks.servers import Served, free_port, wait_for
+from benchmarks.peers import Served, free_port, wait_for
 from isocenter.imaging.tiles import spliced
 from services.viewer.pyramid import dzi_levels
 

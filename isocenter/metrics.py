@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,6 +31,7 @@ class Metrics:
 
 def new_metrics(service: str) -> Metrics:
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)  # CPU, memory, open files of the process; read only when somebody asks for the metrics
     return Metrics(
         registry,
         Counter(f"isocenter_{service}_requests_total", "Requests by method, route template and status.", ["method", "route", "status"], registry=registry),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -48,6 +48,15 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr = Field(
         SecretStr(""), description="What Alertmanager sends as bearer token, 16 characters or more; empty = only operators' accounts may post alerts."
     )
+    alert_mail_server: str = Field("", description="host:port of the mail server for alerts of the product itself; empty = no mail.")
+    alert_mail_security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the mail server is spoken to; none = one on this machine.")
+    alert_mail_user: str = Field("", description="Name at the mail server; empty = it asks for none.")
+    alert_mail_password: SecretStr = Field(SecretStr(""), description="Password at the mail server.")
+    alert_mail_from: str = Field("", description="Sender of alert mails.")
+    alert_mail_to: str = Field("", description="Receivers of alert mails, comma separated.")
+    alert_post_url: str = Field("", description="Where alerts of the product itself are posted, in Alertmanager's webhook form; empty = nowhere.")
+    alert_post_secret: SecretStr = Field(SecretStr(""), description="Sent to `alert_post_url` as bearer token; empty = none.")
+    prometheus_url: str = Field("", description="Prometheus of the distributed mode, for the page Servers: all hosts and services; empty = this host only.")
     metrics_networks: str = Field("", description="Networks (CIDR, comma separated) that may read the gateway's /metrics besides this machine; empty = none.")
     small_cell_least: int = Field(0, ge=0, le=100, description="Statistics hide groups of fewer patients than this; 0 = none. Counts can identify people.")
     third_voice_url: str = Field(
@@ -84,6 +93,23 @@ class Settings(BaseSettings):
             if not self.third_voice_model:
                 raise ValueError("ISOCENTER_THIRD_VOICE_MODEL must be set with ISOCENTER_THIRD_VOICE_URL")
         return self
+
+    @model_validator(mode="after")
+    def _mail_whole(self) -> Self:
+        given = {"alert_mail_server": self.alert_mail_server, "alert_mail_from": self.alert_mail_from, "alert_mail_to": self.alert_mail_to}
+        missing = [f"ISOCENTER_{name.upper()}" for name, value in given.items() if not value]
+        if 0 < len(missing) < len(given):
+            raise ValueError(f"alert mail needs server, sender and receivers; missing: {', '.join(missing)}")
+        if self.alert_mail_server and not self.alert_mail_server.rpartition(":")[2].isdigit():
+            raise ValueError("ISOCENTER_ALERT_MAIL_SERVER is host:port")
+        return self
+
+    @field_validator("alert_post_url", "prometheus_url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("an address that starts with http:// or https://")
+        return url
 
     @field_validator("metrics_networks")
     @classmethod

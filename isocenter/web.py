@@ -185,6 +185,7 @@ def create_service(
     app.state.resources = resources
     app.state.metrics = metrics or new_metrics(name)
     show_connections(app.state.metrics, resources.db.connections)
+    resources.metrics[name] = app.state.metrics
     for router in routers:
         app.include_router(router)
     add_health(app)

@@ -253,6 +253,14 @@ export default {
   servers: {
     title: 'Servers', text: 'Live, every five seconds.', empty: { title: 'No figures yet', text: 'The first sample comes a few seconds after the start.' }, alerts: 'Alerts', noAlerts: 'No alert.', acknowledge: 'Acknowledge', acknowledgedBy: 'seen by {account}', cpu: 'Processor', memory: 'Memory', disk: 'Disk', received: 'Received', sent: 'Sent',
   },
+  serversMore: {
+    services: 'Services', name: 'Service', more: 'Now', hour: 'last hour', stale: 'old, of {time}', written: 'Disk written', read: 'Disk read', files: 'Open files',
+    silence: 'Silence 1 h', silencedUntil: 'silenced until {time}', resolve: 'End', resolvedBy: 'ended by {account}',
+    service: { isocenter: 'Whole process', gateway: 'Gateway', ingest: 'Ingest', catalog: 'Catalog', stats: 'Statistics', viewer: 'Viewer' },
+    value: {
+      requests_per_s: 'Requests/s', errors_per_s: 'Errors/s', p95_ms: '95 % within', in_flight: 'Being answered', batches_running: 'Batches running', batches_waiting: 'Batches waiting', imports_running: 'Imports running', items_per_s: 'Items/s', reviews_open: 'Reviews open', pictures_waiting: 'Pictures waiting', connections_in_use: 'Catalog connections', cpu_percent: 'Processor', memory_bytes: 'Memory', open_files: 'Open files', store_ms: 'Object store',
+    },
+  },
   severity: { warning: 'Warning', critical: 'Critical', info: 'Note' },
   rules: {
     menu: 'Rules', title: 'Label rules', text: 'The words that label reports: change them, see what would change, then apply.', about: 'Rules number {n} in use: {terms} terms, {words} words, {cases} cases.',

@@ -147,6 +147,14 @@ export default {
   profile: { title: '个人信息', text: '{name} · {role}', data: '基本信息', full_name: '姓名', email: '邮箱', department: '部门', saved: '个人信息已保存。', password: '密码', current: '当前密码', new: '新密码', again: '再次输入新密码', differ: '两次输入不一致。', change: '修改密码', passwordSaved: '密码已修改。' },
   tokens: { title: 'API 令牌', text: '供脚本和 isc 命令使用，权限与您相同。', new: '新建令牌', name: '名称', namePlaceholder: '例如：工作站', days: '有效天数（最多 365）', prefix: '开头', expires: '到期', used: '最近使用', never: '从未', revoke: '吊销', revoked: '令牌已失效。', once: '请立即复制令牌，仅显示这一次：', ask: { title: '吊销 {name}？', text: '使用它的脚本将立即失效。' } },
   servers: { title: '服务器', text: '实时数据，每五秒更新。', empty: { title: '还没有数据', text: '启动几秒后会有第一次采样。' }, alerts: '告警', noAlerts: '没有告警。', acknowledge: '确认', acknowledgedBy: '{account} 已确认', cpu: '处理器', memory: '内存', disk: '磁盘', received: '接收', sent: '发送' },
+  serversMore: {
+    services: '服务', name: '服务', more: '当前', hour: '最近一小时', stale: '数据已过时（{time}）', written: '磁盘写入', read: '磁盘读取', files: '打开的文件',
+    silence: '静默 1 小时', silencedUntil: '静默至 {time}', resolve: '结束', resolvedBy: '{account} 已结束',
+    service: { isocenter: '整个进程', gateway: '网关', ingest: '导入服务', catalog: '目录服务', stats: '统计服务', viewer: '阅片服务' },
+    value: {
+      requests_per_s: '请求/秒', errors_per_s: '错误/秒', p95_ms: '95% 在此时间内', in_flight: '处理中', batches_running: '运行中的批次', batches_waiting: '等待的批次', imports_running: '运行中的导入', items_per_s: '条目/秒', reviews_open: '待审核', pictures_waiting: '等待的图像', connections_in_use: '目录连接', cpu_percent: '处理器', memory_bytes: '内存', open_files: '打开的文件', store_ms: '对象存储',
+    },
+  },
   severity: { warning: '警告', critical: '严重', info: '提示' },
   rules: {
     menu: '规则', title: '标注规则', text: '为报告定标签的词语：修改，查看会改变什么，再应用。', about: '正在使用第 {n} 号规则：{terms} 个条目，{words} 个词，{cases} 个病例。',
