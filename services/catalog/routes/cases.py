@@ -21,6 +21,7 @@ from services.catalog.schemas.search import FacetQuery, Facets
 from services.catalog.store import bulk, counting
 from services.catalog.store import case_detail as detail_store
 from services.catalog.store import cases as store
+from services.catalog.store.facets import FACET_NAMES
 
 router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 
@@ -96,7 +97,7 @@ async def facets_of_cases(
 async def facets_of_search(opened: Opened, who: CatalogReader, body: FacetQuery) -> Facets:
     """Facets with counts under the filter, each with its own condition put aside."""
     query = parse_filter(body.query)
-    names = counting.FACET_NAMES if body.names is None else tuple(dict.fromkeys(attribute_of(name, "names").name for name in body.names))
+    names = FACET_NAMES if body.names is None else tuple(dict.fromkeys(attribute_of(name, "names").name for name in body.names))
     return await counting.facets(opened, who, query, names)
 
 
