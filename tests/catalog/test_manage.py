@@ -152,7 +152,7 @@ async def test_bulk_of_studies_when_one_is_unknown_then_nothing_changes_else_one
 
 
 async def test_file_when_added_then_held_until_a_reviewer_releases_it_then_purged_with_its_bytes(site):
-    content = b"%PDF-1.7 " + b"x" * 5_000_000
+    content = b"%PDF-1.7 " + b"x" * (4 << 20)  # over the limit of JSON bodies
     sha256 = hashlib.sha256(content).hexdigest()
     at = f"/api/v1/resources/{sha256}"
     case = {"case": "LUN-000001"}
@@ -180,3 +180,13 @@ async def test_file_when_added_then_held_until_a_reviewer_releases_it_then_purge
         assert await rows(site, Resource) == 0
         verbs = [event["verb"] for event in (await admin.get(f"{at}/history")).json()["items"] if event["verb"] != "view"]
         assert verbs == ["purge", "delete", "restore", "delete", "change", "release", "create"]
+
+
+async def test_filter_when_it_names_an_unknown_disease_then_422_with_the_nearest_that_the_account_sees(site):
+    async with site.client() as admin, site.client("ann") as ann:
+        wrong = await admin.get("/api/v1/cases", params={"disease": "lungs"})
+        assert (wrong.status_code, wrong.json()["field"], wrong.json()["known"]) == (422, "query.terms.disease", ["liver", "lung"])
+        assert "did you mean lung?" in wrong.json()["detail"]
+        for path in ("search", "count", "facets"):
+            refused = await ann.post(f"/api/v1/cases/{path}", json={"query": {"terms": {"disease": ["liver"]}}})
+            assert (refused.status_code, refused.json()["known"]) == (422, ["lung"]), path
