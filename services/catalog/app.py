@@ -1,23 +1,39 @@
-"""The catalog service: diseases, projects, cases, search, datasets and their downloads."""
+"""The catalog service: diseases, projects, cases, search, datasets, their exports and their downloads."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
+from services.catalog.exports.runner import Exporter
 from services.catalog.noted import Noted
-from services.catalog.routes import cases, datasets, diseases, downloads, projects, search, series
+from services.catalog.routes import cases, datasets, diseases, downloads, exports, projects, search, series
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> ASGIApp:
-    """The service on the given resources; opens its own when there are none."""
+    """The service on the given resources; opens its own when there are none. Its lifespan runs the exports."""
     opened = resources or open_resources(settings)
-    app = create_service("catalog", opened, [diseases.router, projects.router, cases.router, series.router, search.router, datasets.router])
+    exporter = Exporter(opened)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        exporter.start()
+        try:
+            yield
+        finally:
+            await exporter.stop()
+
+    routers = [diseases.router, projects.router, cases.router, series.router, search.router, datasets.router, exports.router]
+    app = create_service("catalog", opened, routers, lifespan=lifespan)
     app.state.noted = Noted()
+    app.state.exporter = exporter
     raw = downloads.routes(opened, app.state.noted)
     app.router.routes[:0] = raw
     described = app.openapi
