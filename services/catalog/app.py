@@ -14,7 +14,7 @@ from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.catalog.exports.runner import Exporter
 from services.catalog.noted import Noted
-from services.catalog.routes import cases, datasets, diseases, downloads, exports, projects, search, series
+from services.catalog.routes import cases, datasets, diseases, downloads, exports, projects, search, series, versions
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> ASGIApp:
@@ -30,11 +30,14 @@ def create_app(settings: Settings, resources: Resources | None = None) -> ASGIAp
         finally:
             await exporter.stop()
 
-    routers = [diseases.router, projects.router, cases.router, series.router, search.router, datasets.router, exports.router]
+    routers = [
+        diseases.router, projects.router, cases.router, series.router, search.router, datasets.router, versions.router, exports.router,
+    ]  # fmt: skip
     app = create_service("catalog", opened, routers, lifespan=lifespan)
     app.state.noted = Noted()
     app.state.exporter = exporter
-    raw = downloads.routes(opened, app.state.noted)
+    app.state.downloads = downloads.Versions(opened, app.state.noted)
+    raw = downloads.routes(opened, app.state.noted, app.state.downloads)
     app.router.routes[:0] = raw
     described = app.openapi
 

@@ -55,6 +55,10 @@ def table(folder: Path, name: str, delimiter: str = ",") -> list[dict[str, str]]
         return list(csv.DictReader(file, delimiter=delimiter))
 
 
+def validated(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PROGRAMS / "bids-validator-deno", "--json", folder], capture_output=True, text=True, timeout=120)
+
+
 async def test_nifti_when_exported_then_volumes_lie_by_case_and_refusals_have_reasons(site, tmp_path):
     folder, export = await exported(site, tmp_path, "nifti")
     assert export["refused"] == {"irregular-spacing": 1, "not-a-volume": 2}
@@ -89,7 +93,7 @@ async def test_bids_when_exported_then_the_bids_validator_finds_no_error(site, t
     assert sorted(path.name for path in folder.rglob("*.nii.gz")) == [
         "sub-LIV000006_ses-01_run-01_T1w.nii.gz", "sub-LIV000007_ses-01_run-01_T2w.nii.gz", "sub-LIV000008_ses-01_ce-agent_run-01_T1w.nii.gz",
     ]  # fmt: skip
-    done = subprocess.run([PROGRAMS / "bids-validator-deno", "--json", folder], capture_output=True, text=True, timeout=120)
+    done = validated(folder)
     issues = json.loads(done.stdout)["issues"]["issues"]
     assert [issue for issue in issues if issue["severity"] == "error"] == []
     assert done.returncode == 0
@@ -263,7 +267,7 @@ async def test_labels_when_asked_to_impute_then_fills_from_the_training_part_and
 
 async def test_augmentation_when_exported_then_copies_are_of_the_training_part_only_and_told_apart(site, tmp_path):
     recipe = ["flip", {"kind": "rotation", "degrees": 8}, {"kind": "elastic", "shift_px": 2}, "noise", "intensity", "scale", "stain"]
-    folder, export = await exported(site, tmp_path, "png", augment=recipe, copies=2, seed=5)
+    folder, _ = await exported(site, tmp_path, "png", augment=recipe, copies=2, seed=5)
     rows = table(folder, "images.csv")
     copies = [row for row in rows if row["augmented"] != "0"]
     training = [row for row in rows if row["augmented"] == "0" and row["split"] == "train"]

@@ -14,7 +14,7 @@ depends_on = None
 COLUMNS = ("attempt", "reason", "result", "created_by", "started_at", "finished_at")
 
 
-def _time() -> sa.types.TypeEngine[object]:
+def _time() -> sa.DateTime:
     return sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 

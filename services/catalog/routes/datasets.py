@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from isocenter.audit import record
 from isocenter.changes import note_changes
@@ -16,12 +16,12 @@ from isocenter.models import Dataset, DatasetVersion, now
 from isocenter.paging import Cursor, Limit
 from isocenter.resources import Resources
 from isocenter.search import parse_filter
-from isocenter.web import CatalogReader, Freezer, Opened
+from isocenter.web import CatalogReader, Freezer, Opened, check_revision, etag
 from services.catalog import tables
 from services.catalog.balance import parse_balance, parse_folds
 from services.catalog.card import make_card
 from services.catalog.freeze import Frozen, Preparation, freeze
-from services.catalog.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
+from services.catalog.schemas.datasets import DatasetDetail, DatasetEdit, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
 from services.catalog.split import parse_recipe
 from services.catalog.store import datasets as store
 from services.catalog.store import diseases as disease_store
@@ -55,9 +55,51 @@ async def add_dataset(opened: Opened, who: Freezer, body: DatasetIn) -> DatasetO
 
 
 @router.get("/{name}")
-async def get_dataset(opened: Opened, who: CatalogReader, name: str) -> DatasetDetail:
+async def get_dataset(opened: Opened, who: CatalogReader, name: str, response: Response) -> DatasetDetail:
     async with opened.db.read() as session:
-        return await store.dataset_detail(session, await store.dataset_of(session, who, name))
+        row = await store.dataset_of(session, who, name)
+        response.headers.update(etag(row.revision))
+        return await store.dataset_detail(session, row)
+
+
+@router.patch("/{name}")
+async def edit_dataset(opened: Opened, who: Freezer, name: str, body: DatasetEdit, request: Request, response: Response) -> DatasetOut:
+    """Title, description and licence; cards of versions that are frozen keep theirs."""
+    changes = {key: value for key, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    async with opened.db.write() as session:
+        row = await store.dataset_to_edit(session, who, name)
+        check_revision(request, row.revision)
+        before = {key: getattr(row, key) for key in changes}
+        for key, value in changes.items():
+            setattr(row, key, value)
+        row.revision += 1
+        record(session, who, "change", f"dataset:{name}", before=before, after=changes)
+        await session.flush()
+        made = await store.shown(session, row)
+        response.headers.update(etag(row.revision))
+    return made
+
+
+@router.delete("/{name}", status_code=204)
+async def delete_dataset(opened: Opened, who: Freezer, name: str, request: Request) -> None:
+    """Hide a dataset with its versions; it can be restored, and its name stays taken."""
+    async with opened.db.write() as session:
+        row = await store.dataset_to_edit(session, who, name)
+        check_revision(request, row.revision)
+        await store.delete_dataset(session, row)
+        record(session, who, "delete", f"dataset:{name}")
+    request.app.state.downloads.forget()
+
+
+@router.post("/{name}/restore")
+async def restore_dataset(opened: Opened, who: Freezer, name: str) -> DatasetOut:
+    async with opened.db.write() as session:
+        row = await store.dataset_to_edit(session, who, name, deleted=True)
+        row.deleted_at, row.revision = None, row.revision + 1
+        record(session, who, "restore", f"dataset:{name}")
+        await session.flush()
+        made = await store.shown(session, row)
+    return made
 
 
 @router.post("/{name}/versions", status_code=201)
@@ -75,7 +117,7 @@ async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn
         raise InvalidInput(f"No case with a label that counts and released images matches ({why}).", field="query", left_out=found.left_out)
     origin = replace(origin, policies=found.policies)
     frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, preparation, found.left_out))
-    await anyio.to_thread.run_sync(partial(_put, opened, frozen))
+    await anyio.to_thread.run_sync(partial(put_frozen, opened, frozen))
     async with opened.db.write() as session:
         number = await freezing.next_number(session, dataset.id)
         card = make_card(replace(about, number=number), frozen.manifest, frozen.counts, frozen.digest)
@@ -109,7 +151,7 @@ def manifest_key(digest: str) -> str:
     return f"datasets/{digest}/manifest.json"
 
 
-def _put(resources: Resources, frozen: Frozen) -> None:
+def put_frozen(resources: Resources, frozen: Frozen) -> None:
     """Content addressed: writing a version twice is harmless, and a crash before the rows leaves only an orphan."""
     folder = f"datasets/{frozen.digest}"
     resources.store.put_bytes(f"{folder}/labels.csv", tables.labels_csv(frozen.manifest).encode())

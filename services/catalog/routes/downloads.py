@@ -98,6 +98,11 @@ class Versions:
         self._access: OrderedDict[tuple[int, str, str, int], tuple[float, int, str]] = OrderedDict()
         self._exports: OrderedDict[tuple[int, str], tuple[float, int, str]] = OrderedDict()
 
+    def forget(self) -> None:
+        """Look at grants and withdrawals anew: what this process changes counts at once, what another one does after ACCESS_SECONDS."""
+        self._access.clear()
+        self._exports.clear()
+
     async def manifest(self, scope: Scope, principal: Principal) -> Body:
         """The stored manifest with name, number and digest put before its first member."""
         name, number, _, digest = await self._version(scope, principal)
@@ -190,9 +195,9 @@ async def find_resource(resources: Resources, scope: Scope, principal: Principal
     return Body(objects, row.object_key, row.size_bytes, row.media_type, f'"{sha256}"', name, cache="no-store" if held else "private, no-cache")
 
 
-def routes(resources: Resources, noted: Noted) -> list[BaseRoute]:
+def routes(resources: Resources, noted: Noted, versions: Versions | None = None) -> list[BaseRoute]:
     """Raw routes, to stand before the FastAPI ones."""
-    versions = Versions(resources, noted)
+    versions = versions or Versions(resources, noted)
     base = "/api/v1/datasets/{name}/versions/{number}"
     finders: dict[str, Find] = {
         f"{base}/manifest": versions.manifest,
