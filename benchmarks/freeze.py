@@ -81,8 +81,8 @@ async def run(series: int, url: str, folder: Path) -> None:
             counts = answer.json()["counts"]
             took, used = time.perf_counter() - clock, time.process_time() - cpu
             rate = counts["series"] / used if used else 0
-            print(f"{disease}: {counts['cases']} cases, {counts['series']} series, {counts['files']} files: {took:.1f} s wall, {used:.1f} s CPU of this process, "
-                  f"{rate:.0f} series a CPU second -> 100,000 in {100_000 / rate:.1f} s CPU")  # fmt: skip
+            print(f"{disease}: {counts['cases']} cases, {counts['series']} series, {counts['files']} files: {took:.1f} s wall, {used:.1f} s CPU; ", end="")
+            print(f"100,000 series in {100_000 / rate:.1f} s CPU")
     await resources.close()
 
 

@@ -68,7 +68,7 @@ class Rest:
             yield answer
 
     def away(self, error: Exception) -> ServerAway:
-        return ServerAway(f"{self.url} does not answer ({type(error).__name__}); check the address and try again.")
+        return away(self.url, error)
 
     def _retried(self, method: str, path: str, **options: Any) -> httpx.Response:
         import httpx
@@ -88,9 +88,17 @@ class Rest:
         raise AssertionError("unreachable")
 
 
+def away(url: str, error: Exception) -> ServerAway:
+    return ServerAway(f"{url} does not answer ({type(error).__name__}); check the address and try again.")
+
+
+def delay(attempt: int) -> float:
+    """Seconds to wait before try ``attempt + 1``: about 0.2, 0.4, 0.8 ..., at most 5."""
+    return min(5.0, 0.2 * 2.0 ** (attempt - 1)) * random.uniform(0.7, 1.3)  # noqa: S311 - jitter
+
+
 def pause(attempt: int) -> None:
-    """Wait before try ``attempt + 1``: about 0.2, 0.4, 0.8 ... s, at most 5."""
-    time.sleep(min(5.0, 0.2 * 2 ** (attempt - 1)) * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+    time.sleep(delay(attempt))
 
 
 def raise_problem(answer: httpx.Response) -> None:
