@@ -116,12 +116,13 @@ class Client:
         title: str = "",
         description: str = "",
         licence: str = "",
+        told: Told | None = None,
         **where: Any,
     ) -> Version:
         """A new immutable version of what matches now. The dataset is made when it is not there: then name the disease.
 
         ``balance``: "under", "over" or "weights", by patient, in ``balance_parts`` (None: train when there is one, else all).
-        ``folds``: 2 to 20 folds of what is not in the part test.
+        ``folds``: 2 to 20 folds of what is not in the part test. ``told``: called with step, done and total while it runs.
         """
         asked = query_of(query, include_null, where)
         if disease is None:
@@ -139,7 +140,8 @@ class Client:
                 raise ClientError(f"There is no dataset {name} yet; name its disease to make it.", field="disease") from None
             new = {"name": name, "disease": disease, "scheme": scheme, "title": title, "description": description, "licence": licence}
             self.rest.send("POST", "/api/v1/datasets", new)
-        made = self.rest.send("POST", f"/api/v1/datasets/{part_of(name)}/versions", body, timeout=600)
+        path = f"/api/v1/datasets/{part_of(name)}/versions"
+        made = self.rest.send("POST", path, body, timeout=600) if told is None else self.rest.send_told(path, body, told)
         return Version(made["reference"], made["digest"], made["counts"], self)
 
     def version(self, reference: str) -> dict[str, Any]:

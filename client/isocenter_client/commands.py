@@ -71,11 +71,11 @@ def freeze(asked: argparse.Namespace) -> None:
     if asked.from_last and not last:
         raise ClientError("There is no filter to go on from; run isc find first.")
     states = ("sure",) if asked.sure_only else ("sure", "decided")
-    with Client() as client:
+    with Client() as client, Bar(quiet=asked.quiet) as bar:
         version = client.freeze(
             asked.name, merged(last, _query(asked)), split=asked.split, seed=asked.seed, label_states=states, disease=asked.disease,
             balance=asked.balance, balance_parts=asked.balance_parts.split(",") if asked.balance_parts else None, folds=asked.folds,
-            scheme=asked.scheme, title=asked.title, description=asked.description, licence=asked.licence,
+            scheme=asked.scheme, title=asked.title, description=asked.description, licence=asked.licence, told=bar.step,
         )  # fmt: skip
     counts = version.counts
     lines = [

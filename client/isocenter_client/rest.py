@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,33 @@ class Rest:
             raise self.away(error) from error
         raise_problem(answer)
         return answer.json() if answer.content else None
+
+    def send_told(self, path: str, body: Any, told: Callable[[str, int, int], None]) -> Any:
+        """A long write whose progress comes as events; what it ended with. Sent once."""
+        import httpx
+
+        try:
+            with self.http.stream("POST", path, json=body, headers={"Accept": "text/event-stream"}, timeout=600) as answer:
+                if answer.status_code >= 400 or "event-stream" not in answer.headers.get("content-type", ""):
+                    answer.read()
+                    raise_problem(answer)
+                    return answer.json()
+                name = ""
+                for line in answer.iter_lines():
+                    key, _, value = line.partition(": ")
+                    if key == "event":
+                        name = value
+                    elif key == "data" and name == "progress":
+                        found = json.loads(value)
+                        told(found["step"], found["done"], found["total"])
+                    elif key == "data" and name == "problem":
+                        problem = json.loads(value)
+                        raise _ERRORS.get(problem["status"], ClientError)(problem["detail"], status=problem["status"], field=problem.get("field"))
+                    elif key == "data":
+                        return json.loads(value)
+        except httpx.TransportError as error:
+            raise self.away(error) from error
+        raise ServerAway("The connection ended before the server was done; look whether the version is there before you try again.")
 
     @contextmanager
     def stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:

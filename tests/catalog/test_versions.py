@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from catalog.rows import Person, Shot, open_site
@@ -99,3 +100,18 @@ async def test_versions_when_frozen_at_once_then_get_numbers_of_their_own(site):
     async with site.client() as admin:
         answers = await asyncio.gather(*(admin.post(f"{BASE}/versions", json={"seed": seed, "split": BODY["split"]}) for seed in range(4)))
     assert sorted(answer.json()["number"] for answer in answers) == [2, 3, 4, 5]
+
+
+async def test_freeze_when_asked_for_events_then_tells_its_progress_and_ends_with_the_version_or_the_problem(site):
+    async with site.client() as admin:
+        answer = await admin.post(f"{BASE}/versions", json=BODY, headers={"Accept": "text/event-stream"})
+        assert answer.status_code == 201
+        told = [part.split("\ndata: ") for part in answer.text.removesuffix("\n\n").split("\n\n")]
+        assert told[0][0] == "event: progress"
+        assert told[-1][0] == "event: version"
+        assert json.loads(told[-1][1])["reference"] == "livers@2"
+        empty = await admin.post(f"{BASE}/versions", json={"query": {"terms": {"Modality": ["US"]}}}, headers={"Accept": "text/event-stream"})
+        name, data = empty.text.removesuffix("\n\n").split("\n\n")[-1].split("\ndata: ")
+        assert (name, json.loads(data)["field"]) == ("event: problem", "query")
+        wrong = await admin.post(f"{BASE}/versions", json={"split": {"train": 2}}, headers={"Accept": "text/event-stream"})
+        assert wrong.status_code == 422

@@ -8,18 +8,21 @@ from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import StreamingResponse
 
 from isocenter.audit import record
+from isocenter.auth import Principal
 from isocenter.changes import note_changes
 from isocenter.errors import Conflict, InvalidInput
 from isocenter.models import Dataset, DatasetVersion, now
 from isocenter.paging import Cursor, Limit
 from isocenter.resources import Resources
-from isocenter.search import parse_filter
+from isocenter.search import Filter, parse_filter
 from isocenter.web import CatalogReader, Freezer, Opened, check_revision, etag
 from services.catalog import tables
 from services.catalog.balance import parse_balance, parse_folds
 from services.catalog.card import make_card
+from services.catalog.events import Told, events
 from services.catalog.freeze import Frozen, Preparation, freeze
 from services.catalog.schemas.datasets import DatasetDetail, DatasetEdit, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
 from services.catalog.split import parse_recipe
@@ -102,19 +105,35 @@ async def restore_dataset(opened: Opened, who: Freezer, name: str) -> DatasetOut
     return made
 
 
-@router.post("/{name}/versions", status_code=201)
-async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn) -> VersionDetail:
-    """Freeze: an immutable version of what matches now. Objects first, then all rows in one transaction."""
+@router.post("/{name}/versions", status_code=201, response_model=VersionDetail, responses={201: {"content": {"text/event-stream": {}}}})
+async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn, request: Request) -> VersionDetail | Response:
+    """Freeze: an immutable version of what matches now. Objects first, then all rows in one transaction.
+
+    With ``Accept: text/event-stream`` its progress comes as events ``progress`` {step, done, total}, at the end ``version`` or ``problem``.
+    """
     query = parse_filter(body.query)
     split = parse_recipe(body.split, body.seed) if body.split is not None else None
     preparation = Preparation(split, parse_balance(body.balance, body.balance_parts, split), parse_folds(body.folds), body.seed)
+    async with opened.db.read() as session:
+        await store.dataset_to_freeze(session, who, name)
+
+    async def work(told: Told) -> VersionDetail:
+        return await _freeze(opened, who, name, body, query, preparation, told)
+
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return StreamingResponse(events(work), 201, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return await work(lambda step, done, total: None)
+
+
+async def _freeze(opened: Resources, who: Principal, name: str, body: FreezeIn, query: Filter, preparation: Preparation, told: Told) -> VersionDetail:
     async with freezing.snapshot(opened.db) as session:
         dataset = await store.dataset_to_freeze(session, who, name)
         about, origin = await freezing.about_of(session, dataset, query, body.label_states)
-        found = await freezing.gather(session, who, dataset, query, body.label_states)
+        found = await freezing.gather(session, who, dataset, query, body.label_states, partial(told, "gather"))
     if not found.cases:
         why = ", ".join(f"{name} {number}" for name, number in found.left_out.items() if number) or "no case matches the filter"
         raise InvalidInput(f"No case with a label that counts and released images matches ({why}).", field="query", left_out=found.left_out)
+    told("write", 0, 1)
     origin = replace(origin, policies=found.policies)
     frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, preparation, found.left_out))
     await anyio.to_thread.run_sync(partial(put_frozen, opened, frozen))
