@@ -33,7 +33,7 @@ def preview(common: Common, unit: Unit, recipe: Recipe, seed: int, copies: int) 
         store.download(chosen[0].key, path)
         try:
             original = next(pictures_of(str(unit.image["format"]), [path], False, None)).pixels
-        except (ValueError, KeyError, AttributeError, TypeError, EOFError) as error:
+        except (InvalidInput, ValueError, KeyError, AttributeError, TypeError, EOFError) as error:
             raise InvalidInput("This series has no picture that can be shown.", field="series_uid") from error
     shown = [original, *(augmented(original, recipe, seed, unit.name, copy) for copy in range(1, copies + 1))]
     tiles = []

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from isocenter.errors import InvalidInput, IsocenterError, NotFound, StorageFull
 from isocenter.resources import Resources
 from services.catalog.exports import entry
 from services.catalog.exports.common import Common, note_key
+from services.catalog.exports.recipes import Recipe
 from services.catalog.exports.spec import Spec, parse_spec
 from services.catalog.exports.units import Done, Unit, units_of
 from services.catalog.store import exports as store
@@ -32,6 +34,7 @@ T = TypeVar("T")
 IDLE_SECONDS = 5.0
 BEAT_SECONDS = 1.0  # progress and lease are written, and a cancellation is seen, that often
 CRASHES = 2  # of one unit alone; then it is refused
+REST_SECONDS = 20.0
 ATTEMPTS = 5  # of an export whose store or catalog was away
 WITHOUT_UNITS = frozenset({"labels", "croissant"})
 
@@ -52,6 +55,8 @@ class Workers:
         self.inline = spec == "inline:"
         self.number = number
         self._pool: Executor | None = None
+        self._under_way = 0
+        self._used = 0.0
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         if self._pool is None:
@@ -61,12 +66,21 @@ class Workers:
                 context = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(self.number, mp_context=context, initializer=entry.starts, initargs=(os.getpid(),))
         pool = self._pool
+        self._under_way += 1
         try:
             return await asyncio.wrap_future(pool.submit(work, *arguments))
         except BrokenExecutor:
             if self._pool is pool:
                 self.close()
             raise
+        finally:
+            self._under_way -= 1
+            self._used = time.monotonic()
+
+    def rest(self) -> None:
+        """Close when nobody has used it for a while: an idle worker holds more than 100 MB."""
+        if not self._under_way and time.monotonic() - self._used > REST_SECONDS:
+            self.close()
 
     def close(self) -> None:
         """End at once, work under way too: the lease gives it to somebody else."""
@@ -110,7 +124,8 @@ class Exporter:
                     continue
             except IsocenterError as error:
                 log.warning("exports not claimed kind=%s", type(error).__name__)
-            self.workers.close()
+            self.workers.rest()
+            self.previews.rest()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
 
@@ -131,7 +146,7 @@ class Exporter:
             raise
         except (Unavailable, BrokenExecutor) as error:
             await self._give_back(claimed) if claimed.attempt < ATTEMPTS else await self._fail(claimed, _reason(error))
-            await asyncio.sleep(min(claimed.attempt, 5) * 0.2)
+            await asyncio.sleep(claimed.attempt * 2)
         except Exception as error:
             if not isinstance(error, IsocenterError | OSError):
                 log.error("export failed version=%s format=%s", claimed.about.reference, claimed.format, exc_info=error)
@@ -154,7 +169,10 @@ class Exporter:
                 work.cancel()
                 self.workers.close()
                 await asyncio.gather(work, return_exceptions=True)
-        result = work.result()
+        try:
+            result = work.result()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
         async with self.resources.db.write() as session:
             if not await store.finish(session, claimed, result, progress.total):
                 raise _Lost
@@ -212,6 +230,13 @@ class Exporter:
         note = orjson.dumps(Done(unit.ordinal, (), ((None, "conversion-crashed"),)).document())
         await anyio.to_thread.run_sync(self.resources.store.put_bytes, note_key(job.claimed.folder, unit.ordinal), note)
 
+    async def preview(self, common: Common, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
+        """PNG of a recipe on one picture. Unavailable when the worker did not live through it."""
+        try:
+            return await self.previews.run(entry.preview, common, unit, recipe, seed, copies)
+        except BrokenExecutor as error:
+            raise Unavailable("The preview could not be made; try another series.") from error
+
     async def _give_back(self, claimed: store.Claimed) -> None:
         with contextlib.suppress(IsocenterError):
             async with self.resources.db.write() as session:
@@ -252,10 +277,14 @@ class _Progress:
     total: int
 
 
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the lanes."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
 def _reason(error: BaseException) -> str:
     """A sentence for the person who asked, no path and no patient data."""
-    if isinstance(error, BaseExceptionGroup):
-        return _reason(error.exceptions[0])
     if isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in (28, 122)):
         return "The disk or the object store is full; free space, then ask for the export again."
     if isinstance(error, IsocenterError):

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from isocenter.audit import record
 from isocenter.errors import InvalidInput, NotFound
 from isocenter.web import CatalogReader, Downloader, Opened
-from services.catalog.exports import entry
 from services.catalog.exports.recipes import parse_recipe
 from services.catalog.exports.runner import Exporter, reject_for_store
 from services.catalog.exports.spec import FORMATS, SHARED, Spec, parse_spec
@@ -112,7 +111,7 @@ async def preview_augmentation(opened: Opened, who: Downloader, background: Back
         raise InvalidInput("An object of this series is not in the catalog any more.", field="series_uid")
     unit = replace(unit, sources=tuple(replace(source, key=keys[source.sha256]) for source in unit.sources))
     common = background.common("", Spec("png"))
-    return Response(await background.previews.run(entry.preview, common, unit, recipe, body.seed, body.copies), media_type="image/png")
+    return Response(await background.preview(common, unit, recipe, body.seed, body.copies), media_type="image/png")
 
 
 def _units(background: Exporter, manifest_key: str) -> list[Unit]:
