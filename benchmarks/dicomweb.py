@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from benchmarks import ct_slices, http_load, servers
+from benchmarks import ct_slices, http_load, peers
 from benchmarks.http_load import Answered
 from benchmarks.peers import Served
 
@@ -254,17 +254,17 @@ def main() -> None:
         if not images.exists():
             print(ct_slices.write(images, given.studies, SERIES_A_STUDY, SLICES), "slices made")
         with ExitStack() as stack:
-            ours = stack.enter_context(servers.isocenter(folder / "iso", images))
+            ours = stack.enter_context(peers.isocenter(folder / "iso", images))
             if not httpx.get(f"{ours.url}/dicom-web/studies", headers=ours.headers).json():
-                servers.import_folder(ours, "BENCH", images)
-            peer = stack.enter_context(servers.orthanc(folder / "orthanc"))
+                peers.import_folder(ours, "BENCH", images)
+            peer = stack.enter_context(peers.orthanc(folder / "orthanc"))
             held = held_by(ours)
             give(ours, peer, held)
             print(f"{len(held.instances)} instances, {len(held.series)} series; {given.rounds} interleaved rounds\n")
             measure(ours, peer, held, parts, given.rounds)
             compare(ours, peer, held)
         if "metadata" in parts:
-            cold_metadata((lambda: servers.isocenter(folder / "iso", images), lambda: servers.orthanc(folder / "orthanc")), held, min(3, given.rounds))
+            cold_metadata((lambda: peers.isocenter(folder / "iso", images), lambda: peers.orthanc(folder / "orthanc")), held, min(3, given.rounds))
     finally:
         if given.folder is None:
             shutil.rmtree(folder, ignore_errors=True)

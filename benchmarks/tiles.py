@@ -29,7 +29,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from benchmarks import http_load, servers
+from benchmarks import http_load, peers
 from benchmarks.peers import Served, free_port, wait_for
 from isocenter.imaging.tiles import spliced
 from services.viewer.pyramid import dzi_levels
@@ -195,11 +195,11 @@ def main() -> None:
             write_slide(slide.with_suffix(".part"))
             slide.with_suffix(".part").rename(slide)
         with ExitStack() as stack:
-            ours = stack.enter_context(servers.isocenter(folder / "iso", slides))
+            ours = stack.enter_context(peers.isocenter(folder / "iso", slides))
             with httpx.Client(base_url=ours.url, headers=ours.headers, timeout=60) as http:
                 series = _slide_in(folder / "iso" / "data")
                 if not series:
-                    print(servers.import_folder(ours, "BENCH", slides)["counts"]["files"])
+                    print(peers.import_folder(ours, "BENCH", slides)["counts"]["files"])
                     series = _slide_in(folder / "iso" / "data")
                 began = time.perf_counter()
                 http.get(addresses(ours, series, [(0, 50, 50)], slide)[0]).raise_for_status()

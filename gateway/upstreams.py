@@ -44,6 +44,7 @@ ENTRIES: tuple[Entry, ...] = (
     *_entries("viewer", "/api/v1/series/*/overlays", "/api/v1/series/*/geometry"),
     *_entries("catalog", "/api/v1/diseases", "/api/v1/hospitals", "/api/v1/projects", "/api/v1/cases", "/api/v1/studies", "/api/v1/series"),
     *_entries("catalog", "/api/v1/datasets", "/api/v1/resources", "/api/v1/reports", "/api/v1/attributes", "/api/v1/searches"),
+    *_entries("catalog", "/api/v1/withdrawals"),
     *_entries("stats", "/api/v1/statistics", "/api/v1/servers", "/api/v1/alerts", "/api/v1/silences"),
     *_entries("gateway", "/api/v1/session", "/api/v1/profile", "/api/v1/tokens", "/api/v1/accounts", "/api/v1/audit", "/api/v1/links"),
     *_entries("gateway", "/healthz", "/readyz", "/metrics", "/openapi.json"),

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     import_roots: str = Field("", description="Folders on the server that may be imported, separated like PATH; empty = none, uploads only.")
     executor: str = Field("processes:2", description="Where ingest work runs: inline: | processes:N | dask://host:8786. Two processes suit a small server.")
     import_workers: int = Field(2, ge=1, le=64, description="Batches that one coordinator runs at the same time.")
+    export_workers: int = Field(1, ge=1, le=64, description="Processes that convert exports: one, and niced, so that people and imports come first.")
     batch_files: int = Field(64, ge=1, le=4096, description="Files a batch: 64 hides the per-task cost (measured: 4 ms a task on Dask).")
     lease_seconds: int = Field(120, ge=2, description="A batch whose lease is older is taken over by another coordinator.")
     host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback requires https in front (cookies are Secure).")

@@ -16,7 +16,7 @@ from fixtures.parts import require_part, require_programs
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from benchmarks import ct_slices, servers
+from benchmarks import ct_slices, peers
 from isocenter.imaging.window import Window, to_uint8
 
 
@@ -111,7 +111,7 @@ def orthanc(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ht
     plugin = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
     require_part("Orthanc's DICOMweb plugin", plugin.exists(), "apt install orthanc-dicomweb")
     known = {"isocenter": {"Url": f"{site.dicomweb}/", "HttpHeaders": site.headers}}
-    with servers.orthanc(tmp_path_factory.mktemp("orthanc"), Servers=known) as served, httpx.Client(base_url=served.url, timeout=60) as http:
+    with peers.orthanc(tmp_path_factory.mktemp("orthanc"), Servers=known) as served, httpx.Client(base_url=served.url, timeout=60) as http:
         yield http
 
 
