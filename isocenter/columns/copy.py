@@ -90,6 +90,16 @@ class Columns:
             self._revision = -1
         return await self.catch_up()
 
+    async def replace_all(self) -> int:
+        """Put every case's rows in the place of what the copy has of it, as merging a change does; the revision it is at then."""
+        await self.catch_up()
+        async with self._catching_up:
+            async with self._db.read() as session:
+                ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
+            await self._take(ids, fresh=False)
+            self._answers.clear()
+        return self._revision
+
     async def run(self, work: Callable[[Any], T], key: Any = None) -> T:
         """``work(cursor)`` in a thread on the caught-up copy; with ``key``, remembered until the catalog changes."""
         await self.catch_up()
