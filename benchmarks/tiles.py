@@ -204,11 +204,11 @@ def main() -> None:
                 began = time.perf_counter()
                 http.get(addresses(ours, series, [(0, 50, 50)], slide)[0]).raise_for_status()
                 print(f"first tile of a slide never opened before: {1e3 * (time.perf_counter() - began):.0f} ms (the first request of the process too)")
-            peers = [stack.enter_context(deepzoom(slide)), stack.enter_context(iipsrv(slide, folder / "iip"))]
+            others = [stack.enter_context(deepzoom(slide)), stack.enter_context(iipsrv(slide, folder / "iip"))]
             check(ours, series, slide, asked(300, 77))
             figures: dict[str, list[http_load.Answered]] = {}
             for number in range(given.rounds + 1):
-                for served in (ours, *peers):
+                for served in (ours, *others):
                     count = given.tiles if served is ours else given.tiles // 3
                     answered = run(served, addresses(served, series, asked(count, number), slide))
                     if number:

@@ -1,4 +1,4 @@
-"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|deidentify|link|label|evaluate|version``."""
+"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|columns|deidentify|link|label|evaluate|version``."""
 
 from __future__ import annotations
 
@@ -62,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     restore = commands.add_parser("restore", parents=[data], help="put a backup into an empty data folder or catalog, and check it")
     restore.add_argument("source", type=Path)
     restore.add_argument("--full", action="store_true", help="check the bytes of every object again after copying, not of a sample")
+    columns = commands.add_parser("columns", parents=[data], help="the column copy that counts are made from: make it anew, or prove it right")
+    columns.add_argument("action", choices=("rebuild", "check"))
     deidentify = commands.add_parser("deidentify", help="de-identify a folder of images into another, without a catalog")
     deidentify.add_argument("source", type=Path)
     deidentify.add_argument("destination", type=Path)
@@ -132,6 +134,18 @@ def _restore(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _columns(parsed: argparse.Namespace) -> int:
+    from gateway.copies import check, rebuild
+
+    if parsed.action == "rebuild":
+        _say(asyncio.run(rebuild(_settings(parsed))))
+        return 0
+    lines, right = asyncio.run(check(_settings(parsed)))
+    for line in lines:
+        _say(line)
+    return 0 if right else 1
+
+
 def _deidentify(parsed: argparse.Namespace) -> int:
     from gateway.folders import deidentify
 
@@ -173,6 +187,7 @@ _COMMANDS = {
     "reset-password": _reset_password,
     "backup": _backup,
     "restore": _restore,
+    "columns": _columns,
     "deidentify": _deidentify,
     "link": _link,
     "label": _label,

@@ -12,18 +12,19 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from isocenter.columns.codes import WORDS, Codes
-from isocenter.columns.rows import MEMBERS, MULTIPLE, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
+from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, MULTIPLE, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
 from isocenter.db import Database
-from isocenter.models import Case, CatalogRevision, Change
+from isocenter.models import Case, CatalogRevision, Change, now
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,10 +51,17 @@ class Columns:
         self._catching_up = asyncio.Lock()
         self._opening = threading.Lock()
         self._revision = -1
+        self._caught_up_at: datetime | None = None
         self._versions: set[int] = set()
         self._codes = Codes()
         self._running = anyio.CapacityLimiter(AT_ONCE)
+        self._behind: set[asyncio.Task[int]] = set()
         self._answers: OrderedDict[Any, Any] = OrderedDict()
+
+    @property
+    def caught_up_at(self) -> datetime | None:
+        """When the copy was last known to equal the catalog; None before the first load."""
+        return self._caught_up_at
 
     @property
     def revision(self) -> int:
@@ -62,9 +70,12 @@ class Columns:
 
     async def catch_up(self) -> int:
         """Bring the copy to the catalog's last commit; the revision it is at then."""
+        asked = now()
         if await self._catalog_revision() == self._revision:
+            self._caught_up_at = asked
             return self._revision
         async with self._catching_up:
+            asked = now()
             number = await self._catalog_revision()
             if number < self._revision:  # another catalog was restored under this process
                 self._revision = -1
@@ -72,7 +83,7 @@ class Columns:
                 began = time.monotonic()
                 cases = await (self._load() if self._revision < 0 else self._merge(self._revision))
                 # What was committed meanwhile is read again next time: the number is from before the reading.
-                self._revision = number
+                self._revision, self._caught_up_at = number, asked
                 self._answers.clear()
                 log.info("column copy caught up revision=%s cases=%s seconds=%.2f", number, cases, time.monotonic() - began)
         return self._revision
@@ -83,9 +94,26 @@ class Columns:
             self._revision = -1
         return await self.catch_up()
 
+    async def replace_all(self) -> int:
+        """Put every case's rows in the place of what the copy has of it, as merging a change does; the revision it is at then."""
+        await self.catch_up()
+        async with self._catching_up:
+            async with self._db.read() as session:
+                ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, ids)))
+            await self._take(ids)
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_note_multiple, of_cases=ids)))
+            self._answers.clear()
+        return self._revision
+
     async def run(self, work: Callable[[Any], T], key: Any = None) -> T:
         """``work(cursor)`` in a thread on the caught-up copy; with ``key``, remembered until the catalog changes."""
-        revision = await self.catch_up()
+        await self.catch_up()
+        return await self.answer(work, key)
+
+    async def answer(self, work: Callable[[Any], T], key: Any = None) -> T:
+        """``work(cursor)`` on the copy as it stands, which may be older than the catalog."""
+        revision = self._revision
         remembered = (revision, key)
         if key is not None and remembered in self._answers:
             self._answers.move_to_end(remembered)
@@ -97,10 +125,25 @@ class Columns:
                 self._answers.popitem(last=False)
         return answer
 
-    async def differences(self) -> dict[str, int]:
+    async def catch_up_within(self, seconds: float) -> bool:
+        """Whether the copy equals the catalog's last commit now; when not, it goes on catching up behind this call.
+
+        A copy that was never loaded is waited for: it has nothing to say.
+        """
+        task = asyncio.create_task(self.catch_up(), name="columns-catch-up")
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+        done, _ = await asyncio.wait({task}, timeout=seconds if self._revision >= 0 else None)
+        if done:
+            task.result()
+            return True
+        task.add_done_callback(_tell_failure)
+        return False
+
+    async def differences(self, tables: Sequence[Table] = ASKED_BY_CATALOG) -> dict[str, int]:
         """Table -> rows that stand in the copy or in the catalog only; all zero when the copy is right."""
         await self.catch_up()
-        wrong = dict.fromkeys((table.name for table in OF_CASES), 0)
+        wrong = dict.fromkeys((table.name for table in tables), 0)
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
             for some in _chunks(ids, CASES_A_READ):
@@ -109,6 +152,32 @@ class Columns:
                 for name in wrong:
                     wrong[name] += len(set(fresh_rows(fresh[name])) ^ set(fresh_rows(kept[name])))
         return wrong
+
+    async def check(self) -> dict[str, tuple[int, int]]:
+        """Table -> (rows in the copy, rows that stand in the copy or in the catalog only), all tables, the members of versions among them."""
+        wrong = await self.differences(OF_CASES)
+        async with self._db.read() as session:
+            members = set(await members_after(session, set()))
+
+        def counts(cursor: Any) -> tuple[dict[str, int], set[Any]]:
+            sizes = {table.name: cursor.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0] for table in (*OF_CASES, MEMBERS)}
+            return sizes, set(cursor.execute(f"SELECT * FROM {MEMBERS.name}").fetchall())
+
+        sizes, kept = await anyio.to_thread.run_sync(partial(self._with_cursor, counts))
+        wrong[MEMBERS.name] = len(members ^ kept)
+        strays = await self._strays()
+        return {name: (sizes[name], wrong[name] + strays.get(name, 0)) for name in sizes}
+
+    async def _strays(self) -> dict[str, int]:
+        """Table -> rows of cases that the catalog does not have at all; the comparison case by case never meets them."""
+        async with self._db.read() as session:
+            ids = set(await session.scalars(select(Case.id)))
+
+        def counts(cursor: Any) -> dict[str, int]:
+            found = {table.name: cursor.execute(f"SELECT case_id, count(*) FROM {table.name} GROUP BY case_id").fetchall() for table in OF_CASES}
+            return {name: sum(number for case_id, number in rows if case_id not in ids) for name, rows in found.items()}
+
+        return await anyio.to_thread.run_sync(partial(self._with_cursor, counts))
 
     def close(self) -> None:
         """Close and remove the file."""
@@ -140,6 +209,8 @@ class Columns:
     async def _merge(self, known: int) -> int:
         async with self._db.read() as session:
             changed = set(await session.scalars(select(Change.case_id).where(Change.revision > known).distinct()))
+            if len(changed) * 2 > (await session.scalar(select(func.count()).select_from(Case)) or 0) > CASES_A_READ:
+                return await self._load()  # quicker than replacing row by row; ``isocenter columns rebuild`` notes every case
             touched = set[int]()
             for some in _chunks(sorted(changed), CASES_A_READ):
                 touched |= await neighbours(session, some)
@@ -158,7 +229,7 @@ class Columns:
             members = await members_after(session, self._versions)
         if members:
             await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_insert, MEMBERS, members)))
-            self._versions |= {version for version, _, _ in members}
+            self._versions |= {row[0] for row in members}
 
     def _with_cursor(self, work: Callable[[Any], T]) -> T:
         cursor = self._open().cursor()
@@ -181,6 +252,11 @@ class Columns:
                 options["temp_directory"] = str(self._folder / "spill")
                 self._connection = duckdb.connect(str(self._folder / "columns.duckdb"), config=options)
             return self._connection
+
+
+def _tell_failure(task: asyncio.Task[int]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("column copy could not catch up error=%s", type(error).__name__)
 
 
 def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:

@@ -1,22 +1,38 @@
 """What the column copy holds, and the catalog queries it is filled from.
 
 Every value comes from the very expression the catalog's own filters use (``search.column_of``), so that both builders
-mean the same by a name. Tables: ``cases``, ``images`` at grain (case, stack), ``labels``, ``reports`` at grain (case,
+mean the same by a name. Tables: ``cases``, ``visits`` at grain (case, study), ``images`` at grain (case, stack), ``labels``, ``reports`` at grain (case,
 report), ``texts`` at grain (case, report, section) folded to small letters, and ``members`` of dataset versions.
 The texts of ``images`` that facets count also stand there as numbers (``codes.Codes``).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from isocenter.models import Case, CaseLabel, DatasetMember, DatasetVersion, Disease, Label, LabelScheme, Report, ReportText, Series, Stack
+from isocenter.models import (
+    Case,
+    CaseLabel,
+    CaseStudy,
+    DatasetMember,
+    DatasetVersion,
+    Disease,
+    Import,
+    Label,
+    LabelScheme,
+    Report,
+    ReportText,
+    Series,
+    Stack,
+)
 from isocenter.search import ATTRIBUTES, LINKED, CaseStudyOf, Kind, LinkOf, StudyOf, column_of, sex_of_case
 
 INTEGER, REAL, TEXT, BOOLEAN = "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"
@@ -44,7 +60,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-CASES = Table("cases", {"case_id": INTEGER, "case": TEXT, "disease_id": INTEGER, "disease": TEXT, "sex": TEXT, "deleted": BOOLEAN, "merged": BOOLEAN})
+CASES = Table(
+    "cases",
+    {"case_id": INTEGER, "case": TEXT, "disease_id": INTEGER, "disease": TEXT, "sex": TEXT, "deleted": BOOLEAN, "merged": BOOLEAN, "patient_id": INTEGER},
+)
+VISITS = Table("visits", {"case_id": INTEGER, "study_id": INTEGER, "alive": BOOLEAN, "hospital": TEXT, "age": REAL, "import_day": TEXT, "alone": BOOLEAN})
 _SERIES = ("hospital", "Modality", "BodyPartExamined", "Manufacturer", "ManufacturerModelName", "SeriesDescription", "format")
 _NUMBERS = ("age", "SliceThickness", "mpp", "ObjectivePower")
 _STACK = ("sequence", "phase")
@@ -54,15 +74,17 @@ IMAGES = Table(
     | {"instances": INTEGER, "size_bytes": INTEGER}
     | dict.fromkeys(_SERIES, TEXT)
     | dict.fromkeys(_NUMBERS, REAL)
-    | dict.fromkeys(_STACK, TEXT),
+    | dict.fromkeys(_STACK, TEXT)
+    | {"alone": BOOLEAN},  # the only row of its series: it counts without asking whether the series was counted before
     coded=tuple(name for name in (*_SERIES, *_STACK) if ATTRIBUTES[name].kind is not Kind.WORDS),
 )
 LABELS = Table("labels", {"case_id": INTEGER, "scheme_id": INTEGER, "scheme": TEXT, "label": TEXT, "label_state": TEXT, "label_source": TEXT})
 REPORTS = Table("reports", {"case_id": INTEGER, "report_id": INTEGER, "report": TEXT, "report_kind": TEXT, "alive": BOOLEAN})
 TEXTS = Table("texts", {"case_id": INTEGER, "report_id": INTEGER, "section": TEXT, "body": TEXT})
-MEMBERS = Table("members", {"version_id": INTEGER, "case_id": INTEGER, "series_id": INTEGER})
+MEMBERS = Table("members", {"version_id": INTEGER, "case_id": INTEGER, "series_id": INTEGER, "stack_id": INTEGER, "label": TEXT})
 MULTIPLE = Table("multiple", {"series_id": INTEGER})  # series that stand in several rows of images
-OF_CASES = (CASES, IMAGES, LABELS, REPORTS, TEXTS)
+ASKED_BY_CATALOG = (CASES, IMAGES, LABELS, REPORTS, TEXTS)
+OF_CASES = (CASES, VISITS, IMAGES, LABELS, REPORTS, TEXTS)
 
 
 def fold(text: str) -> str:
@@ -93,9 +115,13 @@ Read = dict[str, list[tuple[Any, ...]]]
 async def rows_of(session: AsyncSession, case_ids: Sequence[int]) -> Read:
     """Table name -> the rows of these cases, as they stand now."""
     found: Read = {}
-    for table, statement in ((CASES, _cases()), (IMAGES, _images()), (LABELS, _labels()), (REPORTS, _reports())):
-        column = {"cases": Case.id, "images": CaseStudyOf.case_id, "labels": CaseLabel.case_id, "reports": CaseStudyOf.case_id}[table.name]
+    for table, statement in ((CASES, _cases()), (VISITS, _visits()), (IMAGES, _images()), (LABELS, _labels()), (REPORTS, _reports())):
+        column = {"cases": Case.id, "visits": CaseStudyOf.case_id, "images": CaseStudyOf.case_id, "labels": CaseLabel.case_id, "reports": CaseStudyOf.case_id}[
+            table.name
+        ]
         found[table.name] = [tuple(row) for row in await session.execute(statement.where(column.in_(case_ids)))]
+    found["visits"] = [(*row[:5], _day(row[5]), row[6]) for row in found["visits"]]
+    found["images"] = _with_alone(found["images"], found["visits"])
     found["texts"] = await _texts(session, found["reports"])
     return found
 
@@ -107,20 +133,40 @@ async def neighbours(session: AsyncSession, case_ids: Sequence[int]) -> set[int]
     return set(case_ids) | set(await session.scalars(other))
 
 
-async def members_after(session: AsyncSession, known: set[int]) -> list[tuple[int, int, int]]:
-    """(version, case, series) of versions that are not known yet; a version never changes."""
+async def members_after(session: AsyncSession, known: set[int]) -> list[tuple[Any, ...]]:
+    """(version, case, series, stack, label when frozen) of versions that are not known yet; a version never changes."""
     versions = [number for number in await session.scalars(select(DatasetVersion.id)) if number not in known]
-    found: list[tuple[int, int, int]] = []
+    columns = (DatasetMember.version_id, DatasetMember.case_id, DatasetMember.series_id, DatasetMember.stack_id, DatasetMember.label)
+    found: list[tuple[Any, ...]] = []
     for number in versions:
-        wanted = select(DatasetMember.version_id, DatasetMember.case_id, DatasetMember.series_id).where(DatasetMember.version_id == number).distinct()
-        found += (await session.execute(wanted)).tuples()
+        found += [tuple(row) for row in await session.execute(select(*columns).where(DatasetMember.version_id == number))]
     return found
 
 
 def _cases() -> Select[Any]:
     gone, merged = Case.deleted_at.is_not(None), Case.merged_into.is_not(None)
-    columns: list[Any] = [Case.id, Case.key, Case.disease_id, Disease.code, sex_of_case(), gone, merged]
+    columns: list[Any] = [Case.id, Case.key, Case.disease_id, Disease.code, sex_of_case(), gone, merged, Case.patient_id]
     return select(*columns).join(Disease, Disease.id == Case.disease_id)
+
+
+def _visits() -> Select[Any]:
+    cases = select(func.count()).select_from(CaseStudy).where(CaseStudy.study_id == StudyOf.id).correlate(StudyOf).scalar_subquery()
+    columns: list[Any] = [CaseStudyOf.case_id, StudyOf.id, StudyOf.deleted_at.is_(None), column_of("hospital").label("c_hospital")]
+    columns += [column_of("age").label("c_age"), Import.created_at, cases == 1]
+    joined = select(*columns).select_from(StudyOf).join(CaseStudyOf, CaseStudyOf.study_id == StudyOf.id)
+    return joined.join(Import, Import.id == CaseStudyOf.import_id)
+
+
+def _day(moment: datetime) -> str:
+    """2026-11-24, in UTC."""
+    return moment.astimezone(UTC).date().isoformat()
+
+
+def _with_alone(images: Sequence[tuple[Any, ...]], visits: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Image rows with whether they are the only one of their series: one stack, in one case."""
+    shared = {row[1] for row in visits if not row[6]}
+    stacks = Counter((row[0], row[2]) for row in images)
+    return [(*row, row[1] not in shared and stacks[row[0], row[2]] == 1) for row in images]
 
 
 def _images() -> Select[Any]:
@@ -170,6 +216,6 @@ async def newest_texts(session: AsyncSession, report_ids: Sequence[int]) -> dict
 
 
 __all__ = [
-    "IMAGES", "MEMBERS", "MULTIPLE", "OF_CASES", "Table", "arrays_of", "code_column", "fold", "members_after", "neighbours", "newest_texts", "quoted",
-    "rows_of",
+    "ASKED_BY_CATALOG", "IMAGES", "MEMBERS", "MULTIPLE", "OF_CASES", "Table", "arrays_of", "code_column", "fold", "members_after", "neighbours", "newest_texts",
+    "quoted", "rows_of",
 ]  # fmt: skip

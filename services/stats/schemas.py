@@ -9,19 +9,19 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class DiseaseNumbers(BaseModel):
-    """What is there of one disease, as far as this account may see it."""
+    """What is there of one disease, as far as this account may see it; null where the site hides so few patients."""
 
     code: str
     title_en: str
     title_zh: str
-    patients: int
-    cases: int
-    studies: int
-    labelled: int
-    review: int
-    series: int
-    instances: int
-    size_bytes: int
+    patients: int | None
+    cases: int | None
+    studies: int | None
+    labelled: int | None
+    review: int | None
+    series: int | None
+    instances: int | None
+    size_bytes: int | None
 
 
 class RecentImport(BaseModel):
@@ -34,26 +34,64 @@ class RecentImport(BaseModel):
     finished_at: datetime | None
 
 
-class Overview(BaseModel):
+class Moment(BaseModel):
+    """``counted_at``: the numbers equal the catalog of that time; ``stale`` when it has changed since and they are being brought up to it."""
+
+    counted_at: datetime
+    stale: bool = False
+
+
+class Overview(Moment):
     """``totals`` count each patient and series once, however many diseases they belong to."""
 
     diseases: list[DiseaseNumbers]
-    totals: dict[str, int]
+    totals: dict[str, int | None]
     reviews_open: int
     imports_recent: list[RecentImport]
 
 
-class Statistics(BaseModel):
+class Statistics(Moment):
     """An ECharts dataset: column names and rows. ``truncated`` when there were more rows than are sent.
 
-    ``hidden``: so many rows have null for their numbers, because they are of fewer patients than the site shows.
+    ``hidden``: so many rows have null for their numbers, because they are of fewer patients than the site shows, or would tell
+    those. ``shares``: the patients of each row over all patients of the question (a patient may be in several rows).
     """
 
     dimensions: list[str]
     source: list[list[str | int | None]]
     totals: dict[str, int | None]
+    shares: list[float | None]
     truncated: bool
     hidden: int = 0
+
+
+class Chart(BaseModel):
+    """``attributes``: for each dimension its name in the search language, "" where its values are none of that."""
+
+    name: str
+    by: str
+    cross: str
+    attributes: list[str]
+    table: Statistics
+
+
+class Dashboard(Moment):
+    by: str
+    totals: dict[str, int | None]
+    charts: list[Chart]
+
+
+class Attribute(BaseModel):
+    """``have`` of ``among`` that could have it; ``of``: case or series."""
+
+    name: str
+    of: Literal["case", "series"]
+    have: int | None
+    among: int | None
+
+
+class Completeness(Moment):
+    attributes: list[Attribute]
 
 
 class Exams(BaseModel):
@@ -61,6 +99,23 @@ class Exams(BaseModel):
 
     dimensions: list[str]
     source: list[list[str | int | None]]
+
+
+class CopyTable(BaseModel):
+    """``different``: rows that stand in the copy or in the catalog only."""
+
+    name: str
+    rows: int
+    different: int
+
+
+class Copy(BaseModel):
+    """The column copy of a process. ``revision`` -1: not loaded yet. ``right`` only when it was checked."""
+
+    revision: int
+    caught_up_at: datetime | None
+    tables: list[CopyTable]
+    right: bool | None
 
 
 class Sample(BaseModel):

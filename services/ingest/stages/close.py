@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from isocenter.changes import note_changes
 from isocenter.models import CaseStudy, ImportItem, Instance, Series
 from services.ingest.stages import sequences
 from services.ingest.stages.context import Context
@@ -61,6 +62,9 @@ async def close(context: Context, series_ids: Sequence[int], *, last: bool) -> N
                 questions.append(await pixel_question(session, context, closed.series_id, uids[closed.series_id]))
         asked = await sequences.note(session, context, [closed.series_id for closed in results])
         await reviews.ask(session, [question for question in (*questions, *asked) if question])
+        # Readers of the column copy see counts, stacks and sizes of these series now, not when the import ends.
+        cases = select(CaseStudy.case_id).join(Series, Series.study_id == CaseStudy.study_id).where(Series.id.in_(sorted(objects))).distinct()
+        await note_changes(session, await session.scalars(cases))
 
 
 async def pixel_question(session: Any, context: Context, series_id: int, uid: str) -> dict[str, Any] | None:

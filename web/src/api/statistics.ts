@@ -18,6 +18,52 @@ export interface Overview {
   reviews_open: number
 }
 
+export const MEASURES = ['patients', 'cases', 'studies', 'series', 'instances', 'size_bytes'] as const
+export type Measure = (typeof MEASURES)[number]
+export const DASHBOARDS = ['patient', 'disease', 'modality'] as const
+export type DashboardName = (typeof DASHBOARDS)[number]
+
+/** An ECharts dataset; a null number is hidden, because it is of fewer patients than the site shows. */
+export interface CountTable {
+  dimensions: string[]
+  source: (string | number | null)[][]
+  totals: Record<Measure, number | null>
+  shares: (number | null)[]
+  truncated: boolean
+  hidden: number
+  counted_at: string
+  stale: boolean
+}
+
+export interface CountChart {
+  name: string
+  by: string
+  cross: string
+  /** For each dimension its name in the search language, '' where its values are none of that. */
+  attributes: string[]
+  table: CountTable
+}
+
+export interface CountDashboard {
+  by: string
+  totals: Record<Measure, number | null>
+  charts: CountChart[]
+  counted_at: string
+  stale: boolean
+}
+
+export interface Completeness {
+  attributes: { name: string; of: 'case' | 'series'; have: number | null; among: number | null }[]
+}
+
+export interface ExamTable {
+  dimensions: string[]
+  source: (string | number | null)[][]
+}
+
+/** What every question of the page is asked with. */
+export type StatisticsQuery = { query?: string; version?: string; since?: string; until?: string }
+
 /** Values by metric name with unit suffix (cpu_percent, memory_used_bytes ...), as the service sampled them. */
 export type HostValues = Record<string, number | undefined>
 
@@ -64,6 +110,9 @@ export interface Alert {
 }
 
 export const statisticsApi = {
+  dashboard: (by: string, asked: StatisticsQuery) => http.get<CountDashboard>('/api/v1/statistics/dashboard', { by, ...asked }),
+  completeness: (asked: StatisticsQuery) => http.get<Completeness>('/api/v1/statistics/completeness', asked),
+  exams: (by: string, cross: string) => http.get<ExamTable>('/api/v1/statistics/exams', { by, cross }),
   overview: () => http.get<Overview>('/api/v1/statistics/overview'),
   servers: () => http.get<Servers>('/api/v1/servers'),
   alertEventsUrl: '/api/v1/alerts/events',

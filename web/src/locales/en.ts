@@ -250,6 +250,21 @@ export default {
   tokens: {
     title: 'API tokens', text: 'For scripts and the isc command. A token may do what you may do.', new: 'New token', name: 'Name', namePlaceholder: 'Such as: workstation', days: 'Valid for days (at most 365)', prefix: 'Begins with', expires: 'Expires', used: 'Last used', never: 'Never', revoke: 'Revoke', revoked: 'The token no longer works.', once: 'Copy the token now. It is shown this once:', ask: { title: 'Revoke {name}?', text: 'Scripts that use it stop working at once.' },
   },
+  statistics: {
+    title: 'Statistics', text: 'Click a bar to keep only what it stands for; every chart and number follows. A patient with two diseases is one patient.',
+    by: { patient: 'By patient', disease: 'By disease', modality: 'By modality' }, dashboards: 'Dashboard', measure: 'Count', version: 'Dataset version', everyVersion: 'The whole catalog',
+    measures: { patients: 'Patients', cases: 'Cases', studies: 'Examinations', series: 'Series', instances: 'Images', size_bytes: 'Storage' },
+    dimension: {
+      disease: 'Disease', patient: 'Patient', sex: 'Sex', age_band: 'Age', hospital: 'Hospital', import_day: 'Day of import', import_month: 'Month of import', label: 'Label', label_source: 'Source of the label', label_state: 'Review progress', modality: 'Modality', format: 'Format', body_part: 'Body part', device: 'Device', manufacturer: 'Manufacturer', sequence: 'MR sequence', phase: 'CT phase', thickness: 'Slice thickness', day: 'Day', month: 'Month',
+    },
+    crossed: '{by} and {cross}', unknown: 'Not known', thicknessMore: '7 mm and more', kept: 'Only', forget: 'Remove this condition', clear: 'Show everything',
+    counted: 'As of {time}', stale: 'The catalog has changed since {time}; the numbers are being brought up to it.', share: 'Share of patients', showTable: 'Table', showChart: 'Chart', full: 'Full screen', png: 'PNG', svg: 'SVG', csv: 'CSV',
+    none: 'Nothing here has this.', empty: { title: 'Nothing to count', text: 'No case that you may see matches. Remove a condition, or import something first.' },
+    hidden: '{n} group is too small to be shown at this site (*). | {n} groups are too small to be shown at this site (*).', truncated: 'Only the largest groups are shown; the CSV has 2,000.', shown: 'The {n} largest of {total}.',
+    completeness: 'Completeness', completenessText: 'How many of those that could have a value do have it.', attribute: 'Attribute', ofCases: 'of {n} cases', ofSeries: 'of {n} series', missing: '{n} without',
+    attributes: { age: 'Age', hospital: 'Hospital', Modality: 'Modality', BodyPartExamined: 'Body part', SeriesDescription: 'Series description', Manufacturer: 'Manufacturer', ManufacturerModelName: 'Device model', SliceThickness: 'Slice thickness (CT, MR, PET)', sequence: 'MR sequence', phase: 'CT phase', mpp: 'Microns per pixel (slides)', ObjectivePower: 'Objective power (slides)', sex: 'Sex', label: 'Label', imaging_report: 'Imaging report', pathology_report: 'Pathology report' },
+    exams: 'Examinations by their true day', examsText: 'Counted per import without any patient, as dates in the catalog are shifted. The conditions above do not apply.', examsBy: 'By', examsCross: 'for each', examsAll: 'the whole site',
+  },
   servers: {
     title: 'Servers', text: 'Live, every five seconds.', empty: { title: 'No figures yet', text: 'The first sample comes a few seconds after the start.' }, alerts: 'Alerts', noAlerts: 'No alert.', acknowledge: 'Acknowledge', acknowledgedBy: 'seen by {account}', cpu: 'Processor', memory: 'Memory', disk: 'Disk', received: 'Received', sent: 'Sent',
   },

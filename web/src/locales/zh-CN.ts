@@ -146,6 +146,21 @@ export default {
   },
   profile: { title: '个人信息', text: '{name} · {role}', data: '基本信息', full_name: '姓名', email: '邮箱', department: '部门', saved: '个人信息已保存。', password: '密码', current: '当前密码', new: '新密码', again: '再次输入新密码', differ: '两次输入不一致。', change: '修改密码', passwordSaved: '密码已修改。' },
   tokens: { title: 'API 令牌', text: '供脚本和 isc 命令使用，权限与您相同。', new: '新建令牌', name: '名称', namePlaceholder: '例如：工作站', days: '有效天数（最多 365）', prefix: '开头', expires: '到期', used: '最近使用', never: '从未', revoke: '吊销', revoked: '令牌已失效。', once: '请立即复制令牌，仅显示这一次：', ask: { title: '吊销 {name}？', text: '使用它的脚本将立即失效。' } },
+  statistics: {
+    title: '统计', text: '点击任一柱条，只保留它所代表的内容，所有图表和数字随之变化。患两种疾病的患者只计一次。',
+    by: { patient: '按患者', disease: '按疾病', modality: '按模态' }, dashboards: '统计面板', measure: '统计量', version: '数据集版本', everyVersion: '整个目录',
+    measures: { patients: '患者', cases: '病例', studies: '检查', series: '序列', instances: '图像', size_bytes: '存储' },
+    dimension: {
+      disease: '疾病', patient: '患者', sex: '性别', age_band: '年龄', hospital: '医院', import_day: '导入日期', import_month: '导入月份', label: '标注', label_source: '标注来源', label_state: '审核进度', modality: '检查模态', format: '格式', body_part: '部位', device: '设备', manufacturer: '厂商', sequence: '磁共振序列', phase: 'CT 期相', thickness: '层厚', day: '日', month: '月',
+    },
+    crossed: '{by}与{cross}', unknown: '未知', thicknessMore: '7 mm 及以上', kept: '仅', forget: '移除此条件', clear: '显示全部',
+    counted: '截至 {time}', stale: '目录自 {time} 以来已有变化，数字正在更新。', share: '占患者比例', showTable: '表格', showChart: '图表', full: '全屏', png: 'PNG', svg: 'SVG', csv: 'CSV',
+    none: '这里没有任何内容具有此项。', empty: { title: '没有可统计的内容', text: '没有您可查看的病例符合条件。请移除一个条件，或先导入数据。' },
+    hidden: '有 {n} 组人数过少，本站不予显示（*）。', truncated: '仅显示最大的各组；CSV 含 2,000 组。', shown: '共 {total} 组，显示最大的 {n} 组。',
+    completeness: '完整度', completenessText: '在可能具有该值的条目中，实际具有的有多少。', attribute: '属性', ofCases: '共 {n} 个病例', ofSeries: '共 {n} 个序列', missing: '{n} 个缺失',
+    attributes: { age: '年龄', hospital: '医院', Modality: '检查模态', BodyPartExamined: '部位', SeriesDescription: '序列描述', Manufacturer: '厂商', ManufacturerModelName: '设备型号', SliceThickness: '层厚（CT、MR、PET）', sequence: '磁共振序列', phase: 'CT 期相', mpp: '每像素微米数（切片）', ObjectivePower: '物镜倍数（切片）', sex: '性别', label: '标注', imaging_report: '影像报告', pathology_report: '病理报告' },
+    exams: '按真实检查日期统计', examsText: '目录中的日期已偏移，因此检查数在每次导入时统计，不含任何患者。上方条件对此不适用。', examsBy: '按', examsCross: '分组', examsAll: '全站',
+  },
   servers: { title: '服务器', text: '实时数据，每五秒更新。', empty: { title: '还没有数据', text: '启动几秒后会有第一次采样。' }, alerts: '告警', noAlerts: '没有告警。', acknowledge: '确认', acknowledgedBy: '{account} 已确认', cpu: '处理器', memory: '内存', disk: '磁盘', received: '接收', sent: '发送' },
   serversMore: {
     services: '服务', name: '服务', more: '当前', hour: '最近一小时', stale: '数据已过时（{time}）', written: '磁盘写入', read: '磁盘读取', files: '打开的文件',
