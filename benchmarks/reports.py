@@ -28,6 +28,7 @@ from services.ingest.readers.tables import read_table
 from services.ingest.report_records import MergedReport, ReportIdentity, ReportKind, ReportLabel, ReportRow, Sections, SpokenReport, StudyIdentity
 from services.ingest.ruleset import rule_set
 from services.ingest.scope import diseases_of
+from services.ingest.told import told_report
 
 HERE = Path(__file__).resolve().parent
 TABLES = {"A": "csv", "B": "csv", "C": "xlsx", "D": "csv"}
@@ -157,6 +158,27 @@ def print_labels(hospitals: Sequence[Hospital], gold: dict[str, dict[str, str]],
     print(f"study by its linked pathology  {classes(pairs)}")
 
 
+def print_told(hospitals: Sequence[Hospital], gold: dict[str, dict[str, str]]) -> None:
+    """Told schemes against gold; the letters of pT1b are left off, as the classes have none. Edmondson grades count as grades in gold."""
+    diseases = {disease.code: disease for disease in load_diseases()}
+    columns = {"tnm-t": "pT", "tnm-n": "pN", "grade": "grade", "edmondson": "grade", "subtype": "subtype"}
+    found: dict[str, set[Pair]] = {column: set() for column in columns.values()}
+    wanted: dict[str, set[Pair]] = {column: set() for column in columns.values()}
+    for row in (row for h in hospitals for row in h.rows_of.values() if row.kind is ReportKind.PATHOLOGY):
+        definition = diseases.get(gold[row.id]["disease"])
+        for scheme in definition.schemes if definition else ():
+            column = columns.get(scheme.told, "")
+            said = told_report(rule_set(definition), scheme, row.sections, row.kind, row.body_part) if definition and column else None
+            if said is not None:
+                found[column].add((row.id, said.value))
+        for column in wanted:
+            value = gold[row.id][column].replace(" ", "-")
+            if value:
+                wanted[column].add((row.id, re.sub(r"(?<=^[0-4])(?:mi|[a-d])$", "", value) if column == "pT" else value))
+    for column, truth in wanted.items():
+        print(f"told {column:8} {rates(found[column], truth)}")
+
+
 def print_scrub(hospitals: Sequence[Hospital], gold: Path) -> None:
     left = total = 0
     texts = {i: text for h in hospitals for i, text in h.scrubbed.items()}
@@ -200,6 +222,7 @@ def main() -> None:
     print(f"rows {rows}, reports after merging {sum(len(h.reports) for h in hospitals)}, gold {len(set(root.values()))}")
     print_links(hospitals, gold_folder, root)
     print_labels(hospitals, gold, read(gold_folder / "gold_links.csv"))
+    print_told(hospitals, gold)
     print_scrub(hospitals, gold_folder)
     print_negation(folder / "negex_dev.csv")
     print_banks()

@@ -6,6 +6,7 @@ Sections first (the conclusion decides; findings only support), mentions in cont
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ DOUBT_BESIDE = 0.05  # malignant said, and doubted elsewhere in the conclusion
 DOUBT_SAME_KIND = 0.03
 SURE_MIN = 0.8  # confidence from which a label needs no person
 EVIDENCE_MAX = 12
+_IN_SITU = frozenset({"DCIS", "LCIS", "AIS"})
+_INVASIVE = re.compile(r"(?<!微)浸润|invasive|infiltrating")
 _BROAD = frozenset({"NSCLC", "other malignant"})
 _NOT_NOW = ("history", "family", "hypothetical", "comparison", "other-organ")
 _SUPPORT = {ReportKind.IMAGING: ("findings",), ReportKind.PATHOLOGY: ("microscopic", "gross")}
@@ -266,5 +269,7 @@ def _subtype(named: Sequence[Mention]) -> str:
     if ordered[0].subtype == "metastasis":
         return "metastasis"
     primary = [m.subtype for m in ordered if m.subtype not in ("", "metastasis")]
+    if ordered[0].subtype == "" and _INVASIVE.search(ordered[0].text.lower()):
+        primary = [subtype for subtype in primary if subtype not in _IN_SITU]  # 浸润性癌伴导管原位癌: the in-situ part does not name the tumour
     narrow = [subtype for subtype in primary if subtype not in _BROAD]
     return next(iter(narrow or primary), "")

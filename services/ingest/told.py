@@ -17,7 +17,8 @@ from importlib.resources import files
 from isocenter.diseases import LabelScheme
 from services.ingest.context import contexts_of, cues_in, sentences
 from services.ingest.label import label_report, speaks_of
-from services.ingest.legible import legible
+from services.ingest.legible import Legible, legible
+from services.ingest.mentions import SECTION_CHARACTERS_MAX
 from services.ingest.report_records import CaseLabel, Evidence, ReportKind, ReportLabel, Sections, SpokenReport
 from services.ingest.ruleset import RuleSet
 
@@ -84,15 +85,19 @@ def _label(rules: RuleSet, scheme: LabelScheme, found: Sequence[_Told], best: _T
 
 
 def _places(rules: RuleSet, told: str, section: str, source: str, kind: ReportKind) -> Iterator[_Told]:
-    made = legible(source)
-    bounds = sentences(made.text)
+    made = _legible(source)
     for rule, start, end, value in _categories(rules, made.text, kind) if told == "category" else _written(told, made.text):
-        sentence = next((bound for bound in bounds if bound[0] <= start < bound[1]), (0, len(made.text)))
+        sentence = next((bound for bound in sentences(made.text) if bound[0] <= start < bound[1]), (0, len(made.text)))
         contexts = contexts_of(made.text, sentence, (start, min(end, sentence[1])), cues_in(made.text, *sentence))
         if contexts & _NOT_NOW or (told != "category" and contexts & _DOUBTED):
             continue
         low, high = made.span(start, end)
         yield _Told(value, section, low, high, source[low:high], rule)
+
+
+@lru_cache(maxsize=4)  # the schemes of a disease are asked one after another of the same text
+def _legible(source: str) -> Legible:
+    return legible(source[:SECTION_CHARACTERS_MAX])
 
 
 def _categories(rules: RuleSet, text: str, kind: ReportKind) -> Iterator[tuple[str, int, int, str]]:
