@@ -68,7 +68,7 @@ async def test_table_when_from_an_unknown_hospital_then_it_goes_from_upload_to_q
     key = (await site.call("POST", "/uploads", {}, status=201))["key"]
     await site.call("PUT", f"/uploads/{key}/files/export.txt", content=table(draw, headers))
     source = {"upload": key, "path": "export.txt"}
-    shown = (await site.call("POST", "/imports/preview", {"hospital": "NEW", "tables": [source]}))["tables"][0]
+    shown = (await site.call("POST", "/imports/preview", {"hospital": "NEW", "tables": [source]}))[0]
     assert shown["columns"] == headers
     assert shown["rows"] == ROWS
     mapping = dict(zip(NOUNS, headers, strict=True))  # what a person confirms
@@ -90,5 +90,5 @@ async def test_table_when_from_an_unknown_hospital_then_it_goes_from_upload_to_q
     assert counts["by_kind"]["label"] == IMAGED // 2
     first = await site.call("POST", "/reviews/next", {"kind": "label"})
     assert first["proposal"]["reports"][0]["sections"]["impression"]
-    again = (await site.call("POST", "/imports/preview", {"hospital": "NEW", "tables": [source]}))["tables"][0]
+    again = (await site.call("POST", "/imports/preview", {"hospital": "NEW", "tables": [source]}))[0]
     assert again["remembered"]  # next month nobody needs to confirm
