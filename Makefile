@@ -8,7 +8,7 @@ PORT ?= 8600
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup setup-server web demo demo-reset serve test soak check bench lock upgrade-lock clean
+.PHONY: help setup setup-server web demo demo-reset serve cluster cluster-stop test soak check bench lock upgrade-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,14 @@ demo-reset: ## Forget the demo: removes var/demo
 
 serve: setup-server ## Serve everything in one process on SQLite and a local folder (DATA, HOST, PORT)
 	@.venv/bin/isocenter serve --data $(DATA) --host $(HOST) --port $(PORT) $(ARGS)
+
+cluster: ## Start the distributed mode on this Debian machine: MariaDB, Swift, each service, nginx, Prometheus (all on loopback)
+	@deploy/setup/system.sh cluster
+	@deploy/setup/install.sh server
+	@$(PY) deploy/cluster/run.py start --folder var/cluster $(ARGS)
+
+cluster-stop: ## Stop it; its data stays in var/cluster
+	@$(PY) deploy/cluster/run.py stop --folder var/cluster
 
 test: ## Run all tests but the soak tests (on Debian as root it installs MariaDB, Chromium, Swift first)
 	@deploy/setup/system.sh test

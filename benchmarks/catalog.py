@@ -1,67 +1,82 @@
-"""Issue 3's questions to a generated catalog: first page, exact count, all facets, one case, text; p50 and p95 beside the bars.
+"""Issue 3's questions to a generated catalog over HTTP through the gateway: p50 and p95 beside the bars, and what the catalog process holds.
 
-usage: python -m benchmarks.catalog [series=100000] [queries=200] [catalog URL]
+usage: python -m benchmarks.catalog [--series 1000000] [--queries 500] [--url URL] [--keep FOLDER] [--peer PYTHON]
 The catalog is made of rows (skewed attributes, missing values as real data has them: two thirds of the CT series without age), no
-objects. Requests go to the catalog service's app in this process, each query once, as admin, as a researcher of one disease and as
-a researcher of one dataset.
+objects. ``isocenter serve catalog`` and ``isocenter serve gateway`` are processes of their own; each query is asked once, as admin, as a
+researcher of one disease and as a researcher of one dataset. ``--keep`` keeps the catalog for the next run; ``--peer`` is a Python
+that has idc-index: its DuckDB answers a filter, a count and a grouping of about as many series, in the same run.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import random
+import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from benchmarks.catalog_questions import BARS_MS, BULK, WORDS, queries, shown
 from benchmarks.catalog_rows import fill
+from gateway.store import digest
 from isocenter import schema
-from isocenter.auth import PRINCIPAL_HEADER, Principal, Role, sign
-from isocenter.keys import create_key_file
-from isocenter.models import Account, Case
-from isocenter.resources import Resources, open_resources
+from isocenter.db import Database
+from isocenter.keys import create_key_file, read_key_file
+from isocenter.models import Account, Case, Token, now
 from isocenter.settings import Settings
-from services.catalog.app import create_app
 
-BARS_MS = {"first page": 100, "count": 150, "facets": 300, "one case": 20, "text": 200}
-WORDS = ("结节", "肝癌", "不除外", "囊肿", "adenocarcinoma", "no evidence", "nodule", "12 mm", "未见异常", "胰头", "BI-RADS 4A", "肝", "metast", "造影")
-TERMS = {
-    "disease": ["liver", "lung", "breast", "pancreas"], "Modality": ["CT", "MR", "US", "SM", "MG"], "sex": ["F", "M"], "label": ["0", "1"],
-    "label_state": ["sure", "review", "decided", "none"], "hospital": [f"h{n}" for n in range(8)], "BodyPartExamined": ["LIVER", "CHEST", "BREAST", "PANCREAS"],
-    "Manufacturer": ["Siemens", "GE MEDICAL SYSTEMS", "Philips", "rare 7"], "ManufacturerModelName": [f"model {n}" for n in (0, 3, 20, 55)],
-    "format": ["DICOM", "WSI", "NIFTI"], "phase": ["portal", "arterial", "delayed"], "sequence": ["T1", "T2", "DWI"], "report_kind": ["pathology"],
-    "SeriesDescription": ["thin", "薄层", "axial"],
-}  # fmt: skip
-RANGES = {"age": (20, 90), "SliceThickness": (0.5, 8), "mpp": (0.2, 0.6)}
+ACCOUNTS = ("admin", "of-disease", "of-dataset")
+PEER = Path(__file__).with_name("catalog_peer.py")
 
 
-def queries(number: int) -> list[dict[str, Any]]:
-    """Distinct filters of 0 to 3 conditions, seeded."""
-    dice, found = random.Random(3), {}
-    while len(found) < number:
-        document: dict[str, Any] = {"terms": {}, "ranges": {}}
-        for name in dice.sample([*TERMS, *RANGES], dice.choice((0, 1, 1, 2, 2, 3, 3))):
-            if name in TERMS:
-                document["terms"][name] = sorted(dice.sample(TERMS[name], min(len(TERMS[name]), dice.choice((1, 1, 2)))))
-            else:
-                low, high = RANGES[name]
-                start = dice.uniform(low, high)
-                document["ranges"][name] = {"gte": round(start, 2), "lte": round(start + dice.uniform(0.02, 0.5) * (high - low), 2)}
-        found[repr(document)] = document
-    return list(found.values())
+async def prepare(settings: Settings, series: int) -> tuple[list[str], dict[str, str]]:
+    """Case keys, and an API token for each account; the rows are made when the catalog is empty."""
+    key_file = settings.resolved_key_file
+    key = read_key_file(key_file) if key_file.exists() else create_key_file(key_file)
+    db = Database(settings.resolved_catalog_url)
+    await schema.migrate(db)
+    await schema.bind_key(db, key)
+    async with db.read() as session:
+        empty = (await session.scalars(select(Case.id).limit(1))).first() is None
+    if empty:
+        began = time.perf_counter()
+        sizes = await fill(db, series)
+        print(f"made {sizes} in {time.perf_counter() - began:.0f} s on {'SQLite' if db.is_sqlite else 'MariaDB'}")
+    tokens = {name: f"isc_{random.SystemRandom().randbytes(24).hex()}" for name in ACCOUNTS}
+    async with db.write() as session:
+        await session.execute(update(Account).where(Account.name == "admin").values(role="admin"))
+        for name, secret in tokens.items():
+            account = (await session.scalars(select(Account.id).where(Account.name == name))).one()
+            session.add(Token(token_sha256=digest(secret), account_id=account, name="bench", prefix="isc_", expires_at=now() + timedelta(days=1)))
+    async with db.read() as session:
+        keys = list(await session.scalars(select(Case.key).where(Case.deleted_at.is_(None)).order_by(Case.key)))
+    await db.close()
+    return keys, tokens
 
 
-def shown(name: str, seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    p50, p95 = ordered[len(ordered) // 2] * 1000, ordered[int(len(ordered) * 0.95)] * 1000
-    verdict = "met" if p95 <= BARS_MS[name] else "MISSED"
-    return f"  {name:<11} p50 {p50:7.1f} ms  p95 {p95:7.1f} ms  bar {BARS_MS[name]} ms  {verdict}  ({len(ordered)} requests)"
+@contextmanager
+def process(service: str, environment: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+    """A running ``isocenter serve``: its address and its process."""
+    command = [str(Path(sys.executable).with_name("isocenter")), "serve", service, "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as popen:
+        assert popen.stdout is not None
+        try:
+            line = next(line for line in popen.stdout if "listens on" in line)
+            yield line.rsplit(" ", 1)[1].strip(), psutil.Process(popen.pid)
+        finally:
+            popen.send_signal(signal.SIGTERM)
 
 
 async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: list[str], who: str) -> None:
@@ -92,38 +107,77 @@ async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: li
         print(f"              slowest {worst[name][0] * 1000:.0f} ms: {worst[name][1][:150]}")
 
 
-async def run(series: int, number: int, url: str, folder: Path) -> None:
-    settings = Settings(data=folder, catalog_url=url)
-    resources: Resources = open_resources(settings, create_key_file(folder / "site.key"))
-    await schema.migrate(resources.db)
-    began = time.perf_counter()
-    sizes = await fill(resources.db, series)
-    print(f"made {sizes} in {time.perf_counter() - began:.0f} s on {'SQLite' if resources.db.is_sqlite else 'MariaDB'}")
-    app = create_app(settings, resources)
-    before = psutil.Process().memory_full_info().pss
-    began = time.perf_counter()
-    await resources.columns.catch_up()
-    print(f"column copy loaded in {time.perf_counter() - began:.1f} s")
-    async with resources.db.read() as session:
-        every = list(await session.scalars(select(Case.key).order_by(Case.id)))
-        accounts = dict((await session.execute(select(Account.name, Account.id))).all())
-    keys = random.Random(5).sample(every, 200)
-    asked = queries(number)
-    for name, role in (("admin", Role.ADMIN), ("of-disease", Role.RESEARCHER), ("of-dataset", Role.RESEARCHER)):
-        signed = sign(Principal(accounts[name], name, role), resources.key, lifetime_seconds=7200)
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://bench", timeout=600, headers={PRINCIPAL_HEADER: signed}) as http:
-            await measure(http, asked, keys, name)
-    memory = psutil.Process().memory_full_info().pss
-    print(f"PSS of this process (generator and client in it): {before >> 20} MiB before the copy, {memory >> 20} MiB at the end; bar 300 MB")
-    await resources.close()
+async def deep_pages(http: httpx.AsyncClient, rounds: int = 20) -> None:
+    """Page 1 and page 1,000 of two lists (50 rows a page), in turns."""
+    for query in ({}, {"terms": {"sex": ["F", "M"]}}):
+        cursor, far = None, ""
+        for _ in range(999):
+            page = (await http.post("/api/v1/cases/search", json={"query": query, "cursor": cursor})).json()
+            if page["next"] is None:
+                break
+            cursor = far = page["next"]
+        seconds: dict[str, list[float]] = {"": [], far: []}
+        for _ in range(rounds):
+            for place, taken in seconds.items():
+                began = time.perf_counter()
+                await http.post("/api/v1/cases/search", json={"query": query, "cursor": place or None})
+                taken.append(time.perf_counter() - began)
+        first, last = (sorted(taken)[rounds // 2] * 1000 for taken in seconds.values())
+        print(f"  page 1 {first:.1f} ms, page 1,000 {last:.1f} ms (medians of {rounds}), filter {query or 'none'}")
+
+
+async def bulk(http: httpx.AsyncClient, keys: list[str]) -> None:
+    """20,000 cases noted, deleted and restored, in one request each; then the first question, which catches up."""
+    some = random.Random(7).sample(keys, min(BULK, len(keys)))
+    for action in ("note", "delete", "restore"):
+        body = {"action": action, "keys": some} | ({"note": f"bench {time.time()}"} if action == "note" else {})
+        began = time.perf_counter()
+        answer = await http.post("/api/v1/cases/bulk", json=body)
+        took = time.perf_counter() - began
+        assert answer.status_code == 200, answer.text
+        began = time.perf_counter()
+        await http.post("/api/v1/cases/count", json={"query": {"terms": {"sex": ["F"]}}})
+        print(f"  bulk {action:<8} {answer.json()['changed']} cases {took:5.2f} s (bar 10 s), the next count {time.perf_counter() - began:.2f} s")
+
+
+async def run(settings: Settings, options: argparse.Namespace) -> None:
+    keys, tokens = await prepare(settings, options.series)
+    settings_of = {"ISOCENTER_DATA": settings.data, "ISOCENTER_CATALOG_URL": settings.resolved_catalog_url, "ISOCENTER_KEY_FILE": settings.resolved_key_file}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ISOCENTER_")} | {k: str(v) for k, v in settings_of.items()}
+    asked, chosen = queries(options.queries), random.Random(5).sample(keys, min(200, len(keys)))
+    with process("catalog", environment) as (catalog, server):
+        urls = {f"ISOCENTER_{name}_URL": catalog for name in ("INGEST", "CATALOG_SERVICE", "STATS", "VIEWER")}
+        with process("gateway", environment | urls) as (gateway, _):
+            clients = {
+                name: httpx.AsyncClient(base_url=gateway, timeout=600, headers={"Authorization": f"Bearer {secret}"}) for name, secret in tokens.items()
+            }
+            began = time.perf_counter()
+            (await clients["admin"].post("/api/v1/cases/count", json={"query": {"terms": {"sex": ["F"]}}})).raise_for_status()
+            print(f"first question {time.perf_counter() - began:.1f} s (it loads the column copy)")
+            most = 0
+            for name, http in clients.items():
+                await measure(http, asked, chosen, name)
+                most = max(most, server.memory_full_info().pss)
+            await deep_pages(clients["admin"])
+            print(f"catalog process: PSS {most >> 20} MiB after the questions, bar 300 MB; CPU {sum(server.cpu_times()[:2]):.0f} s")
+            await bulk(clients["admin"], keys)
+            print(f"catalog process: PSS {server.memory_full_info().pss >> 20} MiB after the bulk changes")
+            for http in clients.values():
+                await http.aclose()
 
 
 def main() -> None:
-    given = dict(enumerate(sys.argv[1:]))
-    series, number = int(given.get(0, 100_000)), int(given.get(1, 200))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--series", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--url", default="", help="catalog URL; empty = SQLite in the folder")
+    parser.add_argument("--keep", type=Path, help="folder that keeps catalog and key for another run")
+    parser.add_argument("--peer", default="", help="a Python that has idc-index")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(run(series, number, given.get(2, ""), Path(folder)))
+        asyncio.run(run(Settings(data=options.keep or Path(folder), catalog_url=options.url), options))
+    if options.peer:
+        print(subprocess.run([options.peer, str(PEER)], capture_output=True, text=True, check=True).stdout, end="")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from gateway.login import Authenticator, LoginMiddleware
 from gateway.openapi import MergedDocument, fetch
 from gateway.pages import Pages
 from gateway.passwords import Passwords
-from gateway.routes import accounts, profile, sessions
+from gateway.routes import accounts, links, profile, sessions
 from gateway.throttle import forget_old
 from gateway.upstreams import Dispatch, open_upstreams
 from isocenter.errors import IsocenterError, NotFound, Unavailable
@@ -91,7 +91,7 @@ def create_app(
 ) -> Gateway:
     """The gateway over ``upstreams`` (service name -> ASGI app; None = what the settings say)."""
     apps = dict(upstreams) if upstreams is not None else open_upstreams(settings, resources)
-    own = create_service("gateway", resources, [sessions.router, profile.router, accounts.router])
+    own = create_service("gateway", resources, [sessions.router, profile.router, accounts.router, links.router])
     own.state.authenticator = Authenticator(resources)
     own.state.passwords = passwords or Passwords()
     _add_documents(own, apps, settings.metrics_networks)

@@ -67,7 +67,7 @@ async def backup(settings: Settings, destination: Path) -> list[str]:
     finally:
         await db.close()
     rows = sum(table.rows for table in tables)
-    told = [f"Backup of {rows} rows and {len(lines)} objects ({size / 1e6:.1f} MB); {copied.new} objects were new. The site key is in it: keep it safe."]
+    told = [f"Backup: {rows} rows, {len(lines)} objects ({size / 1e6:.1f} MB); {copied.new} objects were new or changed. It holds the site key; keep it safe."]
     if copied.damaged:
         told.append(f"WARNING: {len(copied.damaged)} objects in the store are not what their hash says; manifest.json lists them as damaged.")
     return told
@@ -151,7 +151,7 @@ class _Copy:
         if _HASH.fullmatch(addressed) and addressed != sha256:
             self.damaged.append(key)
         part.replace(path)
-        self.new += 1
+        self.new += known is None or known.sha256 != sha256
         return ObjectLine(name, key, path.stat().st_size, sha256)
 
 

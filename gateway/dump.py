@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from isocenter.models import Base
 from isocenter.models.base import UtcDateTime
 
-OF_THE_MOMENT = frozenset({"session", "login_throttle", "host_sample"})
+OF_THE_MOMENT = frozenset({"session", "login_throttle", "host_sample", "service_sample", "notice", "taken_body"})
 CHUNK_ROWS = 1000
 
 

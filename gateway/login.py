@@ -12,13 +12,15 @@ import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import store
-from isocenter.auth import PRINCIPAL_HEADER, Principal, sign
-from isocenter.errors import IsocenterError, NotAllowed, NotAuthenticated
+from gateway.links import LINK_SECONDS, PREFIX, opened_link
+from isocenter.auth import LINK_HEADER, PRINCIPAL_HEADER, Principal, sign
+from isocenter.errors import IsocenterError, NotAllowed, NotAuthenticated, NotFound
 from isocenter.logs import request_id
 from isocenter.models import now
 from isocenter.resources import Resources
@@ -32,7 +34,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MOST = 10_000
 TOKEN_USE_SECONDS = 60  # last_used_at is written at most this often
-_OURS = frozenset({PRINCIPAL_HEADER.encode(), REQUEST_ID_HEADER})
+_OURS = frozenset({PRINCIPAL_HEADER.encode(), LINK_HEADER.encode(), REQUEST_ID_HEADER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class Authenticator:
     async def by_token(self, secret: str) -> Principal | None:
         return await self._find("token", secret)
 
+    async def by_link(self, account_id: int) -> Principal | None:
+        return await self._find("account", str(account_id))
+
     async def _find(self, kind: str, secret: str) -> Principal | None:
         key = store.digest(kind + secret)
         kept = self._remembered.get(key)
@@ -73,7 +78,10 @@ class Authenticator:
             return kept.principal
         generation = self._generation
         async with self.resources.db.read() as session:
-            known = await (store.known_session if kind == "session" else store.known_token)(session, secret)
+            if kind == "account":
+                known = await store.known_account(session, int(secret), timedelta(seconds=LINK_SECONDS))
+            else:
+                known = await (store.known_session if kind == "session" else store.known_token)(session, secret)
         if known is None:
             self._remembered.pop(key, None)
             return None
@@ -131,19 +139,38 @@ class LoginMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        link = b""
+        principal: Principal | None
         try:
-            principal = await self._who(scope)
+            if scope["path"].startswith(PREFIX):
+                principal, link = await self._by_link(scope)
+            else:
+                principal = await self._who(scope)
         except IsocenterError as error:
             await send_problem(send, error)
             return
         current = request_id.get()
         headers = [pair for pair in scope["headers"] if pair[0] not in _OURS]
         headers.append((REQUEST_ID_HEADER, current.encode()))
+        if link:
+            headers.append((LINK_HEADER.encode(), link))
         if principal is not None:
             signed = sign(replace(principal, request_id=current), self.authenticator.resources.key)
             headers.append((PRINCIPAL_HEADER.encode(), signed.encode()))
         scope["headers"] = headers
         await self.app(scope, receive, send)
+
+    async def _by_link(self, scope: Scope) -> tuple[Principal, bytes]:
+        """Who made the link, and its prefix, which is taken off the address. Cookies and tokens beside it do not count."""
+        link, prefix = opened_link(scope["path"], scope["method"], self.authenticator.resources.key)
+        raw = scope.get("raw_path") or scope["path"].encode()
+        if not raw.startswith(prefix.encode()):
+            raise NotFound("There is nothing at this address.")
+        principal = await self.authenticator.by_link(link.account_id)
+        if principal is None:
+            raise NotAuthenticated("The account that made this link is closed.")
+        scope["path"], scope["raw_path"] = scope["path"].removeprefix(prefix), raw.removeprefix(prefix.encode())
+        return principal, prefix.encode()
 
     async def _who(self, scope: Scope) -> Principal | None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]

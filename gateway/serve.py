@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from gateway.memory import keep_freed_blocks
 from gateway.start import check, lock_folder, prepare, require_safe_address
 from gateway.upstreams import open_service
 from isocenter.logs import configure
@@ -40,6 +41,8 @@ def serve(settings: Settings, service: str, say: Callable[[str], None]) -> int:
     ``say`` prints to the person at the console: the first password and the address. Neither is ever logged.
     """
     configure(settings.log_level)
+    if service in ("", "viewer"):
+        keep_freed_blocks()
     starting = _Starting()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, starting.end)

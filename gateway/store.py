@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
@@ -51,6 +51,12 @@ async def known_token(session: AsyncSession, secret: str) -> Known | None:
     living = (Token.token_sha256 == digest(secret), Token.revoked_at.is_(None), Token.expires_at > now(), Account.active)
     row = (await session.execute(query.where(*living))).first()
     return Known(principal_of(row[1]), row[0].expires_at, row[0].id, row[0].last_used_at) if row else None
+
+
+async def known_account(session: AsyncSession, account_id: int, life: timedelta) -> Known | None:
+    """The account that a signed link names, None when it is closed. It may see no names and numbers by a link."""
+    account = await session.get(Account, account_id)
+    return Known(replace(principal_of(account), identity_permission=False), now() + life) if account is not None and account.active else None
 
 
 async def note_token_use(session: AsyncSession, token_id: int, at: datetime) -> None:

@@ -38,15 +38,18 @@ def _entries(service: str, *prefixes: str) -> list[Entry]:
 ENTRIES: tuple[Entry, ...] = (
     Entry("/dicom-web/studies", "ingest", frozenset({"POST"})),  # STOW-RS
     *_entries("ingest", "/api/v1/imports", "/api/v1/uploads", "/api/v1/reviews", "/api/v1/cases/*/labels/reopen", "/api/v1/cases/*/labels/explain"),
+    *_entries("viewer", "/dicom-web", "/slides", "/iiif", "/api/v1/series/*/thumbnail", "/api/v1/series/*/preview", "/api/v1/series/*/slices",
+             "/api/v1/series/*/volume"),
     *_entries("ingest", "/api/v1/rules", "/api/v1/links"),
-    *_entries("viewer", "/dicom-web", "/slides", "/iiif", "/api/v1/series/*/thumbnail", "/api/v1/series/*/preview", "/api/v1/series/*/slices"),
+    *_entries("viewer", "/api/v1/series/*/overlays", "/api/v1/series/*/geometry"),
     *_entries("catalog", "/api/v1/diseases", "/api/v1/hospitals", "/api/v1/projects", "/api/v1/cases", "/api/v1/studies", "/api/v1/series"),
     *_entries("catalog", "/api/v1/datasets", "/api/v1/resources", "/api/v1/reports", "/api/v1/attributes", "/api/v1/searches"),
+    *_entries("catalog", "/api/v1/withdrawals"),
     *_entries("stats", "/api/v1/statistics", "/api/v1/servers", "/api/v1/alerts", "/api/v1/silences"),
-    *_entries("gateway", "/api/v1/session", "/api/v1/profile", "/api/v1/tokens", "/api/v1/accounts", "/api/v1/audit"),
+    *_entries("gateway", "/api/v1/session", "/api/v1/profile", "/api/v1/tokens", "/api/v1/accounts", "/api/v1/audit", "/api/v1/links"),
     *_entries("gateway", "/healthz", "/readyz", "/metrics", "/openapi.json"),
 )
-RESERVED = frozenset({"api", "dicom-web", "slides", "iiif", "metrics"})  # first segments that are never pages
+RESERVED = frozenset({"api", "dicom-web", "slides", "iiif", "metrics", "signed"})  # first segments that are never pages
 
 
 class Table:

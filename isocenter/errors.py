@@ -75,6 +75,10 @@ class Unavailable(IsocenterError):
     """A part we need (catalog, object store, another service) does not answer; trying again later may do."""
 
 
+class DecoderFailed(IsocenterError):
+    """A decoder crashed, took too long or too much memory; only the picture that was asked for is lost."""
+
+
 class WrongKey(IsocenterError):
     """The site key file is missing or is not the one the catalog was made with."""
 
@@ -94,6 +98,7 @@ STATUS: dict[type[IsocenterError], HTTPStatus] = {
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    DecoderFailed: HTTPStatus.BAD_GATEWAY,
     WrongKey: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,6 +31,7 @@ class Metrics:
 
 def new_metrics(service: str) -> Metrics:
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)  # CPU, memory, open files of the process; read only when somebody asks for the metrics
     return Metrics(
         registry,
         Counter(f"isocenter_{service}_requests_total", "Requests by method, route template and status.", ["method", "route", "status"], registry=registry),
@@ -58,6 +59,8 @@ class MetricsMiddleware:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
+        # prometheus_client looks a child up under a lock; the label values are closed sets, so this stays small.
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,5 +82,9 @@ class MetricsMiddleware:
             self.metrics.in_flight.dec()
             route = scope.get("isocenter_route") or getattr(scope.get("route"), "path", None) or "unmatched"
             method = scope["method"] if scope["method"] in METHODS else "other"
-            self.metrics.requests.labels(method, route, str(status)).inc()
-            self.metrics.seconds.labels(method, route).observe(time.perf_counter() - started)
+            key = (method, route, status)
+            children = self._children.get(key)
+            if children is None:
+                children = self._children[key] = (self.metrics.requests.labels(method, route, str(status)), self.metrics.seconds.labels(method, route))
+            children[0].inc()
+            children[1].observe(time.perf_counter() - started)

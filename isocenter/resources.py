@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from isocenter.columns import Columns
 from isocenter.db import Database
 from isocenter.keys import SiteKey, read_key_file
+from isocenter.metrics import Metrics
 from isocenter.objects import ObjectStore, data_config, staging_config
 from isocenter.settings import Settings
 
@@ -21,6 +22,7 @@ class Resources:
     staging: ObjectStore
     key: SiteKey
     columns: Columns = field(init=False)  # one copy a process: embedded services share it
+    metrics: dict[str, Metrics] = field(init=False, default_factory=dict)  # of the services of this process; stats shows them
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", Columns(self.db, self.settings.scratch))

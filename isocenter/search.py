@@ -135,7 +135,7 @@ def parse_filter(document: Mapping[str, Any] | None) -> Filter:
         raise InvalidInput("A filter is an object with terms, ranges and include_null.", field="query")
     for key in document:
         if key not in ("terms", "ranges", "include_null"):
-            raise InvalidInput(f"A filter has no {_shown(key)}; {_nearest(key, ('terms', 'ranges', 'include_null'))}", field=f"query.{_shown(key)}")
+            raise InvalidInput(f"A filter has no {_shown(key)}; {nearest(key, ('terms', 'ranges', 'include_null'))}", field=f"query.{_shown(key)}")
     include_null = document.get("include_null", False)
     if not isinstance(include_null, bool):
         raise InvalidInput("include_null is true or false.", field="query.include_null")
@@ -148,7 +148,7 @@ def attribute_of(name: str, field: str) -> Attribute:
     """The attribute of that name; InvalidInput with the nearest right name when there is none."""
     if isinstance(name, str) and name in ATTRIBUTES:
         return ATTRIBUTES[name]
-    raise InvalidInput(f"There is no attribute {_shown(name)}; {_nearest(name, ATTRIBUTES)}", field=field, known=sorted(ATTRIBUTES))
+    raise InvalidInput(f"There is no attribute {_shown(name)}; {nearest(name, ATTRIBUTES)}", field=field, known=sorted(ATTRIBUTES))
 
 
 def _members(document: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
@@ -177,7 +177,7 @@ def _text(value: Any, attribute: Attribute, field: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not _storable(value):
         raise InvalidInput(f"{attribute.name} takes text of 1 to {MAX_TEXT} characters.", field=field)
     if attribute.values and value not in attribute.values:
-        raise InvalidInput(f"{attribute.name} has no value {_shown(value)}; {_nearest(value, attribute.values)}", field=field, known=list(attribute.values))
+        raise InvalidInput(f"{attribute.name} has no value {_shown(value)}; {nearest(value, attribute.values)}", field=field, known=list(attribute.values))
     return value.lower() if attribute.kind in (Kind.TEXT, Kind.WORDS) else value
 
 
@@ -216,11 +216,12 @@ def _shown(name: object) -> str:
     return json.dumps(text)[1:-1][:60]
 
 
-def _nearest(name: object, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
+    """The end of an error sentence: the nearest right name, else all there are."""
     choices = list(known)
     lowered = {choice.lower(): choice for choice in choices}
     found = process.extractOne(name.lower()[:MAX_TEXT], list(lowered), score_cutoff=50) if isinstance(name, str) else None
-    return f"did you mean {lowered[found[0]]}?" if found else f"there are {', '.join(choices)}."
+    return f"did you mean {lowered[found[0]]}?" if found else f"there are {', '.join(choices) or 'none'}."
 
 
 def sex_of_case() -> ColumnElement[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     import_roots: str = Field("", description="Folders on the server that may be imported, separated like PATH; empty = none, uploads only.")
     executor: str = Field("processes:2", description="Where ingest work runs: inline: | processes:N | dask://host:8786. Two processes suit a small server.")
     import_workers: int = Field(2, ge=1, le=64, description="Batches that one coordinator runs at the same time.")
+    export_workers: int = Field(1, ge=1, le=64, description="Processes that convert exports: one, and niced, so that people and imports come first.")
     batch_files: int = Field(64, ge=1, le=4096, description="Files a batch: 64 hides the per-task cost (measured: 4 ms a task on Dask).")
     lease_seconds: int = Field(120, ge=2, description="A batch whose lease is older is taken over by another coordinator.")
     host: str = Field("127.0.0.1", description="Address to listen on; anything but loopback requires https in front (cookies are Secure).")
@@ -48,6 +49,15 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr = Field(
         SecretStr(""), description="What Alertmanager sends as bearer token, 16 characters or more; empty = only operators' accounts may post alerts."
     )
+    alert_mail_server: str = Field("", description="host:port of the mail server for alerts of the product itself; empty = no mail.")
+    alert_mail_security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the mail server is spoken to; none = one on this machine.")
+    alert_mail_user: str = Field("", description="Name at the mail server; empty = it asks for none.")
+    alert_mail_password: SecretStr = Field(SecretStr(""), description="Password at the mail server.")
+    alert_mail_from: str = Field("", description="Sender of alert mails.")
+    alert_mail_to: str = Field("", description="Receivers of alert mails, comma separated.")
+    alert_post_url: str = Field("", description="Where alerts of the product itself are posted, in Alertmanager's webhook form; empty = nowhere.")
+    alert_post_secret: SecretStr = Field(SecretStr(""), description="Sent to `alert_post_url` as bearer token; empty = none.")
+    prometheus_url: str = Field("", description="Prometheus of the distributed mode, for the page Servers: all hosts and services; empty = this host only.")
     metrics_networks: str = Field("", description="Networks (CIDR, comma separated) that may read the gateway's /metrics besides this machine; empty = none.")
     small_cell_least: int = Field(0, ge=0, le=100, description="Statistics hide groups of fewer patients than this; 0 = none. Counts can identify people.")
     third_voice_url: str = Field(
@@ -56,6 +66,11 @@ class Settings(BaseSettings):
     third_voice_model: str = Field("", max_length=64, description="Model name that is sent to it.")
     third_voice_key: SecretStr = Field(SecretStr(""), description="Bearer token of that service; empty = none is sent.")
     third_voice_seconds: float = Field(20.0, gt=0, le=120, description="Seconds for one answer; a late one is no answer, the case goes on without.")
+    decoders: int = Field(2, ge=1, le=64, description="Processes that decode images for the viewer: as many as processors.")
+    decode_seconds: float = Field(30, gt=0, description="Longest that one image may be decoded; the process is ended and the request gets 502.")
+    decode_memory_bytes: int = Field(3 << 30, ge=64 << 20, description="Most memory that one decoder may take: a frame of 1 GiB and its copy.")
+    pictures_waiting: int = Field(200, ge=1, description="Pictures that may be made or wait at a time; more get 429 with Retry-After.")
+    pictures_an_account: int = Field(64, ge=1, description="The same for one account: ten viewers of six requests each.")
     log_level: str = Field("INFO", description="Level of the JSON log lines.")
 
     @model_validator(mode="after")
@@ -79,6 +94,23 @@ class Settings(BaseSettings):
             if not self.third_voice_model:
                 raise ValueError("ISOCENTER_THIRD_VOICE_MODEL must be set with ISOCENTER_THIRD_VOICE_URL")
         return self
+
+    @model_validator(mode="after")
+    def _mail_whole(self) -> Self:
+        given = {"alert_mail_server": self.alert_mail_server, "alert_mail_from": self.alert_mail_from, "alert_mail_to": self.alert_mail_to}
+        missing = [f"ISOCENTER_{name.upper()}" for name, value in given.items() if not value]
+        if 0 < len(missing) < len(given):
+            raise ValueError(f"alert mail needs server, sender and receivers; missing: {', '.join(missing)}")
+        if self.alert_mail_server and not self.alert_mail_server.rpartition(":")[2].isdigit():
+            raise ValueError("ISOCENTER_ALERT_MAIL_SERVER is host:port")
+        return self
+
+    @field_validator("alert_post_url", "prometheus_url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("an address that starts with http:// or https://")
+        return url
 
     @field_validator("metrics_networks")
     @classmethod

@@ -37,7 +37,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def problem_response(error: IsocenterError) -> JSONResponse:
-    headers = {}
+    headers = {"Cache-Control": "no-store"}
     if retry := error.extra.get("retry_after"):
         headers["Retry-After"] = str(retry)
     return JSONResponse(problem(error), int(status_of(error)), headers, media_type=PROBLEM_TYPE)
@@ -185,6 +185,7 @@ def create_service(
     app.state.resources = resources
     app.state.metrics = metrics or new_metrics(name)
     show_connections(app.state.metrics, resources.db.connections)
+    resources.metrics[name] = app.state.metrics
     for router in routers:
         app.include_router(router)
     add_health(app)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isocenter_client.aio import AsyncClient
     from isocenter_client.client import Client, Version
     from isocenter_client.dataset import Dataset
     from isocenter_client.errors import ClientError
 
 __version__ = "0.1.0"
-__all__ = ["Client", "ClientError", "Dataset", "Version", "__version__"]
+__all__ = ["AsyncClient", "Client", "ClientError", "Dataset", "Version", "__version__"]
 
-_HOMES = {"Client": "client", "Version": "client", "Dataset": "dataset", "ClientError": "errors"}
+_HOMES = {"AsyncClient": "aio", "Client": "client", "Version": "client", "Dataset": "dataset", "ClientError": "errors"}
 
 
 def __getattr__(name: str) -> Any:

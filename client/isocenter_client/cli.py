@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from isocenter_client import __version__
 from isocenter_client.errors import ClientError
 
+FORMATS = ("nifti", "png", "jpeg", "patches", "labels", "monai", "nnunet", "bids", "coco", "medmnist", "imagefolder", "croissant", "s5cmd")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 = done, 1 = it could not be done, 2 = not understood, 130 = interrupted."""
@@ -78,10 +80,26 @@ def build_parser() -> argparse.ArgumentParser:
     pull = command("pull", "pull", "Download a version: resumable, verified; a second run downloads nothing.")
     pull.add_argument("reference", help="name@number")
     pull.add_argument("--to", default=None, help="folder (default: ./NAME-NUMBER)")
+    pull.add_argument("--as", dest="as_format", choices=FORMATS, help="an export instead of the files as they are; made first when it is not there")
+    pull.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the export, VALUE in JSON or plain; may be repeated")
     pull.add_argument("--jobs", type=int, default=4, help="files at the same time (default 4)")
     pull.add_argument("--verify", action="store_true", help="afterwards hash every file again")
 
+    export = command("export", "export", "Have the server convert a version, or list its exports.")
+    export.add_argument("reference", help="name@number")
+    export.add_argument("as_format", nargs="?", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
+    export.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the export, VALUE in JSON or plain; may be repeated")
+    export.add_argument("--no-wait", action="store_true", help="return when it has been asked for")
+    export.add_argument("--cancel", metavar="KEY", help="stop one that runs")
+
+    compare = command("compare", "compare", "What differs between two versions of a dataset.")
+    compare.add_argument("before", help="name@number")
+    compare.add_argument("after", help="name@number, or the number alone")
+
     command("datasets", "datasets", "Datasets you may see.")
+
+    completion = command("completion", "completion", "Print the completion of a shell: eval \"$(isc completion bash)\".")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
     bring = command("import", "bring", "Upload a folder and report tables, import them, wait for the report.")
     bring.add_argument("folder", nargs="?", help="folder of images on this computer")

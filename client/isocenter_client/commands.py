@@ -14,11 +14,12 @@ from isocenter_client.client import Client
 from isocenter_client.client import login as get_token
 from isocenter_client.config import Site, read_private, save_site, write_private
 from isocenter_client.errors import ClientError
-from isocenter_client.filters import merged, parse_reference, parse_where
+from isocenter_client.filters import merged, parse_options, parse_reference, parse_where
 from isocenter_client.progress import Bar, size_text
 from isocenter_client.uploads import ImportReport
 
 LAST = "last.json"
+TAKEN = ("accepted", "duplicate", "other_resource", "review", "pending")  # outcomes after which something of an import is in the catalog or waits
 
 
 def login(asked: argparse.Namespace) -> None:
@@ -70,11 +71,11 @@ def freeze(asked: argparse.Namespace) -> None:
     if asked.from_last and not last:
         raise ClientError("There is no filter to go on from; run isc find first.")
     states = ("sure",) if asked.sure_only else ("sure", "decided")
-    with Client() as client:
+    with Client() as client, Bar(quiet=asked.quiet) as bar:
         version = client.freeze(
             asked.name, merged(last, _query(asked)), split=asked.split, seed=asked.seed, label_states=states, disease=asked.disease,
             balance=asked.balance, balance_parts=asked.balance_parts.split(",") if asked.balance_parts else None, folds=asked.folds,
-            scheme=asked.scheme, title=asked.title, description=asked.description, licence=asked.licence,
+            scheme=asked.scheme, title=asked.title, description=asked.description, licence=asked.licence, told=bar.step,
         )  # fmt: skip
     counts = version.counts
     lines = [
@@ -97,11 +98,53 @@ def pull(asked: argparse.Namespace) -> None:
     name, number = parse_reference(asked.reference)
     folder = asked.to or f"{name}-{number}"
     with Client() as client, Bar(quiet=asked.quiet) as bar:
-        dataset = client.pull(asked.reference, folder, jobs=asked.jobs, report=bar.pull)
+        options = parse_options(asked.option)
+        dataset = client.pull(asked.reference, folder, as_format=asked.as_format, options=options, jobs=asked.jobs, report=bar.pull, told=bar.step)
     if asked.verify and (damaged := dataset.verify()):
         raise ClientError(f"{len(damaged)} files do not have their hash, the first {damaged[0]}; delete them and pull again.")
     about = {"reference": asked.reference, "folder": folder, "cases": len(dataset.rows()), "series": len(dataset.images()), "digest": dataset.digest}
     _print(asked, about, f"{asked.reference}: {about['cases']} cases, {about['series']} series in {folder}")
+
+
+def export(asked: argparse.Namespace) -> None:
+    with Client() as client, Bar(quiet=asked.quiet) as bar:
+        if asked.cancel:
+            done = client.cancel_export(asked.reference, asked.cancel)
+            _print(asked, done, f"{done['key']} is {done['state']}")
+            return
+        if asked.as_format is None:
+            found = client.exports(asked.reference)
+            rows = [(item["key"], item["state"], f"{item['done']}/{item['total']}", size_text(item["size_bytes"] or 0), item["reason"]) for item in found]
+            _print(asked, found) if asked.json else _table(("export", "state", "done", "size", "reason"), rows)
+            return
+        done = client.export(asked.reference, asked.as_format, parse_options(asked.option), wait=not asked.no_wait, told=bar.step)
+    lines = [f"{done['key']} is {done['state']}"]
+    if done["state"] == "finished":
+        lines = [f"{done['key']}: {done['files']} files, {size_text(done['size_bytes'])}"]
+        lines += [f"refused: {_pairs(done['refused'])} (refused.csv names them)"] if done["refused"] else []
+        lines += [*done["notes"], f"next: isc pull {asked.reference} --as {asked.as_format}"]
+    _print(asked, done, "\n".join(lines))
+
+
+def compare(asked: argparse.Namespace) -> None:
+    name, before = parse_reference(asked.before)
+    after_name, after = parse_reference(asked.after if "@" in asked.after else f"{name}@{asked.after}")
+    if after_name != name:
+        raise ClientError("Two versions of one dataset are compared; name the same dataset twice.", field="after")
+    with Client() as client:
+        found = client.compare(name, before, after)
+    lines = [f"{found['before']} -> {found['after']}: {_pairs(found['counts'])}"]
+    lines += [f"  + {key}" for key in found["added"]] + [f"  - {key}" for key in found["removed"]]
+    lines += [f"  {change['case_id']}: {change['before']['label']} -> {change['after']['label']}" for change in found["relabelled"]]
+    _print(asked, found, "\n".join(lines))
+
+
+def completion(asked: argparse.Namespace) -> None:
+    from isocenter_client.cli import build_parser
+    from isocenter_client.completion import script
+
+    text = script(asked.shell, build_parser())
+    _print(asked, {"shell": asked.shell, "script": text}, text)
 
 
 def datasets(asked: argparse.Namespace) -> None:
@@ -120,9 +163,14 @@ def bring(asked: argparse.Namespace) -> None:
             asked.folder, asked.hospital, tables=tables, diseases=asked.disease or "auto", server_root=asked.server_root, server_path=asked.server_path,
             wait=not asked.no_wait, told=bar.step,
         )  # fmt: skip
-    _print(asked, done.view, _import_text(done.view))
+        reasons = client.import_reasons(done.key) if not asked.no_wait else []
+    _print(asked, done.view | {"reasons": reasons}, "\n".join([_import_text(done.view), *_reason_lines(reasons)]))
     if done.state == "failed":
         raise ClientError(done.view.get("failure") or "The import failed.")
+    taken = sum(item["count"] for item in reasons if item["outcome"] in TAKEN)
+    if not asked.no_wait and not taken:
+        why = ", ".join(f"{item['reason'] or item['outcome']} {item['count']}" for item in reasons) or "there was nothing in it"
+        raise ClientError(f"Nothing was taken in: {why}.")
 
 
 def imports(asked: argparse.Namespace) -> None:
@@ -131,7 +179,8 @@ def imports(asked: argparse.Namespace) -> None:
             from urllib.parse import quote
 
             view = client.rest.get(f"/api/v1/imports/{quote(asked.key, safe='')}")
-            _print(asked, view, _import_text(view))
+            reasons = client.import_reasons(asked.key)
+            _print(asked, view | {"reasons": reasons}, "\n".join([_import_text(view), *_reason_lines(reasons)]))
             return
         found = client.imports()
     rows = [(item["key"], item["hospital"], item["state"], item["stage"], item["created_at"][:19], _pairs(item.get("totals", {}))) for item in found]
@@ -195,6 +244,11 @@ def _import_text(view: dict[str, Any]) -> str:
     lines.append(f"  labels: {_pairs(view.get('labels', {}))}")
     lines.append(f"  sums {'agree' if view.get('sums_ok') else 'DO NOT agree'}; {view.get('reviews_open', 0)} questions for a person")
     return "\n".join(lines)
+
+
+def _reason_lines(reasons: Sequence[dict[str, Any]]) -> list[str]:
+    """Why items were not simply accepted."""
+    return [f"  {item['outcome']} {item['kind']}: {item['reason']} {item['count']}" for item in reasons if item["reason"] and item["outcome"] != "accepted"]
 
 
 def _pairs(counts: dict[str, Any]) -> str:

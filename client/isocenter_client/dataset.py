@@ -54,8 +54,9 @@ class Dataset:
         return [{**row, "label": cases[row["case_id"]]["label"], "split": cases[row["case_id"]]["split"]} for row in self._images if row["case_id"] in cases]
 
     def files(self, image: Row) -> list[Path]:
-        """Files of a row of :meth:`images`, in geometric order."""
-        return sorted(path for path in (self.folder / image["path"]).iterdir() if path.suffix != ".part")
+        """Files of a row of :meth:`images`, in geometric order; one file in an export."""
+        place = self.folder / image["path"]
+        return [place] if place.is_file() else sorted(path for path in place.iterdir() if path.suffix != ".part")
 
     def array(self, image: Row) -> Any:
         """Pixels of a series, float32, (channels, slices, rows, columns) or (channels, rows, columns) for PNG and JPEG.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from isocenter_client.errors import ClientError
@@ -108,3 +109,17 @@ def parse_reference(reference: str) -> tuple[str, int]:
     if match is None:
         raise ClientError(f"{reference!r} is no version; write name@number, as in lung-thin@1.", field="reference")
     return match[1], int(match[2])
+
+
+def parse_options(given: Sequence[str]) -> dict[str, Any]:
+    """``["size_px=64", "augment=[\"flip\"]", "slices=all"]`` -> values: JSON where it is JSON, else the text itself."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ClientError(f"An option is written NAME=VALUE, not {text!r}.", field="option")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value
+    return found

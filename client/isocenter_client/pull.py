@@ -65,8 +65,25 @@ def pull(rest: Rest, name: str, number: int, folder: Path, *, jobs: int = 4, rep
         return _Pull(rest, base, folder, files, report).run(jobs)
 
 
+def pull_export(rest: Rest, name: str, number: int, key: str, folder: Path, *, jobs: int = 4, report: Report | None = None) -> Progress:
+    """The same for a finished export of the version: its layout, its tables, nothing else."""
+    base = f"/api/v1/datasets/{name}/versions/{number}/exports/{key}"
+    export = rest.get(base)
+    if export["state"] != "finished":
+        raise ClientError(f"The export {key} is {export['state']}{': ' + export['reason'] if export['reason'] else ''}.", field="key")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder):
+        _claim(folder, {"reference": f"{name}@{number} as {export['format']}", "digest": export["digest"]})
+        manifest = _manifest(rest, base, folder, export["digest"], added=("digest",))
+        files = [Wanted(str(file["path"]), str(file["sha256"]), int(file["size_bytes"])) for file in manifest["files"]]
+        done = _Pull(rest, base, folder, files, report, anywhere=True).run(jobs)
+        _write(folder / "manifest.json", json.dumps({"digest": export["digest"], **manifest}, ensure_ascii=False).encode())
+        return done
+
+
 class _Pull:
-    def __init__(self, rest: Rest, base: str, folder: Path, files: list[Wanted], report: Report | None) -> None:
+    def __init__(self, rest: Rest, base: str, folder: Path, files: list[Wanted], report: Report | None, anywhere: bool = False) -> None:
+        self.anywhere = anywhere
         self.rest, self.base, self.folder, self.report = rest, base, folder, report
         self.progress = Progress(len(files), sum(file.size_bytes for file in files))
         self.lock = threading.Lock()
@@ -110,7 +127,7 @@ class _Pull:
 
     def _fetch(self, file: Wanted) -> None:
         """Until the file is whole. A damaged one is fetched anew once; a server that is away is waited for."""
-        target = safe_path(self.folder, file.path)
+        target = self._path(file.path)
         part = target.with_name(target.name + ".part")
         target.parent.mkdir(parents=True, exist_ok=True)
         damaged, attempt, arrived = 0, 0, 0
@@ -184,7 +201,7 @@ class _Pull:
 
     def _is_whole(self, file: Wanted) -> bool:
         """True when the file is there: by the log and its size, or by its hash when the log does not know it."""
-        target = safe_path(self.folder, file.path)
+        target = self._path(file.path)
         try:
             size = target.stat().st_size
         except OSError:
@@ -200,11 +217,14 @@ class _Pull:
         self.progress.done_bytes += file.size_bytes
         return True
 
+    def _path(self, path: str) -> Path:
+        return safe_path(self.folder, path, anywhere=self.anywhere)
+
     def _check_space(self) -> None:
         parts = 0
         for file in self.left:
             with suppress(OSError):
-                parts += safe_path(self.folder, file.path + ".part").stat().st_size
+                parts += self._path(file.path + ".part").stat().st_size
         needed = self.progress.size_bytes - self.progress.done_bytes - parts
         free = shutil.disk_usage(self.folder).free
         if needed + RESERVE_BYTES > free:
@@ -222,10 +242,11 @@ class _Pull:
             self.report(self.progress)
 
 
-def safe_path(folder: Path, path: str) -> Path:
-    """Where a path of a manifest lies; ClientError for one that would leave the folder."""
+def safe_path(folder: Path, path: str, *, anywhere: bool = False) -> Path:
+    """Where a path of a manifest lies; ClientError for one that would leave the folder. ``anywhere``: not only below images/, but never our own files."""
     pure = PurePosixPath(path)
-    if not path.startswith("images/") or pure.is_absolute() or ".." in pure.parts or any(char in path for char in '\\:\0*?"<>|'):
+    allowed = bool(pure.parts) and pure.parts[0] not in (HIDDEN, "manifest.json") if anywhere else path.startswith("images/")
+    if not allowed or pure.is_absolute() or ".." in pure.parts or any(char in path for char in '\\:\0*?"<>|'):
         raise ClientError("The manifest names a file outside the dataset's folder; it does not come from a sound server.")
     return folder.joinpath(*pure.parts)
 
@@ -235,8 +256,10 @@ def canonical(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _manifest(rest: Rest, base: str, folder: Path, digest: str) -> dict[str, Any]:
-    """The manifest, from the folder when it is there, checked against the version's digest."""
+def _manifest(
+    rest: Rest, base: str, folder: Path, digest: str, added: tuple[str, ...] = ("name", "number", "reference", "digest")
+) -> dict[str, Any]:
+    """The manifest, from the folder when it is there, checked against its digest; ``added``: members that stand before what the digest is over."""
     place = folder / "manifest.json"
     for fresh in (False, True):
         if fresh:
@@ -245,7 +268,7 @@ def _manifest(rest: Rest, base: str, folder: Path, digest: str) -> dict[str, Any
             continue
         try:
             manifest = json.loads(place.read_bytes())
-            content = {key: value for key, value in manifest.items() if key not in ("name", "number", "reference", "digest")}
+            content = {key: value for key, value in manifest.items() if key not in added}
             if hashlib.sha256(canonical(content)).hexdigest() == digest:
                 return dict(manifest)
         except (ValueError, AttributeError):

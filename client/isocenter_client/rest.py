@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,33 @@ class Rest:
         raise_problem(answer)
         return answer.json() if answer.content else None
 
+    def send_told(self, path: str, body: Any, told: Callable[[str, int, int], None]) -> Any:
+        """A long write whose progress comes as events; what it ended with. Sent once."""
+        import httpx
+
+        try:
+            with self.http.stream("POST", path, json=body, headers={"Accept": "text/event-stream"}, timeout=600) as answer:
+                if answer.status_code >= 400 or "event-stream" not in answer.headers.get("content-type", ""):
+                    answer.read()
+                    raise_problem(answer)
+                    return answer.json()
+                name = ""
+                for line in answer.iter_lines():
+                    key, _, value = line.partition(": ")
+                    if key == "event":
+                        name = value
+                    elif key == "data" and name == "progress":
+                        found = json.loads(value)
+                        told(found["step"], found["done"], found["total"])
+                    elif key == "data" and name == "problem":
+                        problem = json.loads(value)
+                        raise _ERRORS.get(problem["status"], ClientError)(problem["detail"], status=problem["status"], field=problem.get("field"))
+                    elif key == "data":
+                        return json.loads(value)
+        except httpx.TransportError as error:
+            raise self.away(error) from error
+        raise ServerAway("The connection ended before the server was done; look whether the version is there before you try again.")
+
     @contextmanager
     def stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
         with self.http.stream("GET", path, headers={"Accept-Encoding": "identity", **headers}) as answer:
@@ -68,7 +96,7 @@ class Rest:
             yield answer
 
     def away(self, error: Exception) -> ServerAway:
-        return ServerAway(f"{self.url} does not answer ({type(error).__name__}); check the address and try again.")
+        return away(self.url, error)
 
     def _retried(self, method: str, path: str, **options: Any) -> httpx.Response:
         import httpx
@@ -88,9 +116,17 @@ class Rest:
         raise AssertionError("unreachable")
 
 
+def away(url: str, error: Exception) -> ServerAway:
+    return ServerAway(f"{url} does not answer ({type(error).__name__}); check the address and try again.")
+
+
+def delay(attempt: int) -> float:
+    """Seconds to wait before try ``attempt + 1``: about 0.2, 0.4, 0.8 ..., at most 5."""
+    return min(5.0, 0.2 * 2.0 ** (attempt - 1)) * random.uniform(0.7, 1.3)  # noqa: S311 - jitter
+
+
 def pause(attempt: int) -> None:
-    """Wait before try ``attempt + 1``: about 0.2, 0.4, 0.8 ... s, at most 5."""
-    time.sleep(min(5.0, 0.2 * 2 ** (attempt - 1)) * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+    time.sleep(delay(attempt))
 
 
 def raise_problem(answer: httpx.Response) -> None:

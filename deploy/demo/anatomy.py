@@ -85,8 +85,8 @@ def _sphere_radius_mm(diameter_mm: float, off_centre_mm: float) -> float:
 
 
 def draw_ct(rng: np.random.Generator, region: str, organ: str, lesion_mm: float, slices: int) -> Volume:
-    """A CT of ``region`` chest or abdomen, 5 mm slices of 256 x 256 at 1.4 mm; the lesion sits in ``organ``."""
-    size, spacing, gap = 256, 1.4, 5.0
+    """A CT of ``region`` chest (thin slices of 1.25 mm) or abdomen (5 mm), 256 x 256 at 1.4 mm; the lesion sits in ``organ``."""
+    size, spacing, gap = 256, 1.4, 1.25 if region == "chest" else 5.0
     spine, spine_mask = _spine(size, spacing)
     side = spine.shape[0]
     lesion_slice = int(rng.integers(slices // 3, 2 * slices // 3 + 1))

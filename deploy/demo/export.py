@@ -73,7 +73,7 @@ def series_objects(header: Header, volume: Volume, compress: bool = False) -> li
         left, top = -columns / 2 * volume.spacing_mm, -rows / 2 * volume.spacing_mm
         ds.ImagePositionPatient = [f"{left:.3f}", f"{top:.3f}", f"{-200 + index * volume.slice_gap_mm:.3f}"]
         ds.PixelSpacing = [f"{volume.spacing_mm:.4f}"] * 2
-        ds.SliceThickness = ds.SpacingBetweenSlices = f"{volume.slice_gap_mm:.1f}"
+        ds.SliceThickness = ds.SpacingBetweenSlices = f"{volume.slice_gap_mm:g}"
         ds.Rows, ds.Columns = rows, columns
         ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15

@@ -180,7 +180,8 @@ def _tell(url: str, name: str, password: str, reports: dict[str, dict[str, Any]]
             say(f"         {kind}: {_listed(outcomes)}")
         for states in ("links", "labels"):
             say(f"         {states}: {_listed(report[states])}")
-        say(f"         {report['reviews_open']} questions wait in review, {report['held']} images are held until somebody looked")
+        waiting = report["held"] + report["counts"]["files"]["review"]
+        say(f"         {report['reviews_open']} questions wait in review, {waiting} files are held until somebody looked")
     say(f"""
   Open      {url}
   Sign in   {name}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the machine itself must have. usage: system.sh demo|test|ci|monitor
+# What the machine itself must have. usage: system.sh demo|cluster|test|ci|monitor
 #   demo     Python >= 3.11 with venv, nothing else
+#   cluster  demo + MariaDB, Swift (the S3 store), memcached, nginx, Prometheus, Alertmanager, node exporter
 #   test     demo + MariaDB, Chromium with a Chinese font, Swift (the S3 store of the tests), nginx, Prometheus, Alertmanager
 #   ci       test + make, git: all that .ci/run needs on a bare Debian 12
 #   monitor  Prometheus, Alertmanager, node exporter
@@ -9,15 +10,16 @@ set -euo pipefail
 
 profile=${1:-demo}
 demo=(python3 python3-venv)
-test=("${demo[@]}" mariadb-server swift-proxy swift-account swift-container swift-object memcached nginx-light
-  prometheus prometheus-alertmanager prometheus-node-exporter
+cluster=("${demo[@]}" mariadb-server swift-proxy swift-account swift-container swift-object memcached nginx-light
+  prometheus prometheus-alertmanager prometheus-node-exporter)
+test=("${cluster[@]}"
   orthanc orthanc-dicomweb iipimage-server dicom3tools # clients and peers that the viewer is held to
   chromium fontconfig fonts-noto-cjk libatomic1) # libatomic1: Playwright's driver is a Node that needs it
 ci=("${test[@]}" make git ca-certificates)
 monitor=(prometheus prometheus-alertmanager prometheus-node-exporter)
 case $profile in
-demo | test | ci | monitor) declare -n wanted=$profile ;;
-*) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+demo | cluster | test | ci | monitor) declare -n wanted=$profile ;;
+*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 
 say() { printf 'setup: %s\n' "$*"; }

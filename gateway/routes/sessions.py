@@ -13,7 +13,7 @@ from gateway.passwords import Passwords
 from gateway.schemas import AccountView, SessionView, SignIn
 from gateway.throttle import count_try, forgive, throttle_keys
 from isocenter.audit import record
-from isocenter.auth import Permission, Principal
+from isocenter.auth import PRINCIPAL_HEADER, Permission, Principal
 from isocenter.errors import NotAuthenticated
 from isocenter.models import Account, AuditEvent, now
 from isocenter.web import Opened, SignedIn
@@ -65,6 +65,12 @@ async def current_session(request: Request, opened: Opened, who: SignedIn, auth:
         account = await store.own_account(session, who)
     cookie = cookie_of(list(request.headers.raw))
     return _view(account, who, auth.csrf_token(cookie) if cookie else "")
+
+
+@router.get("/authorized", status_code=204, include_in_schema=False)
+async def authorized(request: Request, _who: SignedIn) -> Response:
+    """For nginx's auth_request (deploy/nginx.conf): the signed header that a service believes for a minute. nginx gives it to nobody outside."""
+    return Response(status_code=204, headers={PRINCIPAL_HEADER: request.headers[PRINCIPAL_HEADER], "Cache-Control": "no-store"})
 
 
 @router.post("")

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import anyio.to_thread
 from sqlalchemy import select
 
-from isocenter.columns.rows import MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, rows_of
+from isocenter.columns.codes import WORDS, Codes
+from isocenter.columns.rows import MEMBERS, MULTIPLE, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
 from isocenter.db import Database
 from isocenter.models import Case, CatalogRevision, Change
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 MEMORY_LIMIT = "150MB"  # model.md: 88 to 189 MB resident at this limit with 1,000,000 series
 THREADS = 2
+AT_ONCE = 2  # questions that scan at the same time: each uses all threads, and what they hold at once stays bounded
 CASES_A_READ = 1000  # rows of one read stay a few MB, and other requests get their turn between two
 REMEMBERED = 256  # answers of the current revision
 
@@ -49,6 +51,8 @@ class Columns:
         self._opening = threading.Lock()
         self._revision = -1
         self._versions: set[int] = set()
+        self._codes = Codes()
+        self._running = anyio.CapacityLimiter(AT_ONCE)
         self._answers: OrderedDict[Any, Any] = OrderedDict()
 
     @property
@@ -86,7 +90,7 @@ class Columns:
         if key is not None and remembered in self._answers:
             self._answers.move_to_end(remembered)
             return self._answers[remembered]  # type: ignore[no-any-return]
-        answer = await anyio.to_thread.run_sync(partial(self._with_cursor, work))
+        answer = await anyio.to_thread.run_sync(partial(self._with_cursor, work), limiter=self._running)
         if key is not None and revision == self._revision:
             self._answers[remembered] = answer
             while len(self._answers) > REMEMBERED:
@@ -126,10 +130,11 @@ class Columns:
 
     async def _load(self) -> int:
         await anyio.to_thread.run_sync(partial(self._with_cursor, _make_tables))
-        self._versions = set()
+        self._versions, self._codes = set(), Codes()
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
-        await self._take(ids, fresh=True)
+        await self._take(ids)
+        await anyio.to_thread.run_sync(partial(self._with_cursor, _note_multiple))
         return len(ids)
 
     async def _merge(self, known: int) -> int:
@@ -138,14 +143,17 @@ class Columns:
             touched = set[int]()
             for some in _chunks(sorted(changed), CASES_A_READ):
                 touched |= await neighbours(session, some)
-        await self._take(sorted(touched), fresh=False)
+        # All at once: a deletion is a scan, however many cases it takes. When this fails half way, the same merge comes again.
+        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, sorted(touched))))
+        await self._take(sorted(touched))
+        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_note_multiple, of_cases=sorted(touched))))
         return len(touched)
 
-    async def _take(self, ids: Sequence[int], *, fresh: bool) -> None:
+    async def _take(self, ids: Sequence[int]) -> None:
         for some in _chunks(ids, CASES_A_READ):
             async with self._db.read() as session:
                 rows = await rows_of(session, some)
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_replace, rows, [] if fresh else some)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_add, rows, self._codes)))
         async with self._db.read() as session:
             members = await members_after(session, self._versions)
         if members:
@@ -181,34 +189,53 @@ def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
 
 
 def _make_tables(cursor: Any) -> None:
-    for table in (*OF_CASES, MEMBERS):
+    for table in (*OF_CASES, MEMBERS, MULTIPLE, WORDS):
         cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
         cursor.execute(table.create)
 
 
-def _replace(rows: Read, gone: Sequence[int], cursor: Any) -> None:
-    """Put these rows in the place of all rows of the cases ``gone``, in one transaction."""
+def _remove(case_ids: Sequence[int], cursor: Any) -> None:
+    for table in OF_CASES:
+        cursor.execute(f"DELETE FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)])
+
+
+def _add(rows: Read, codes: Codes, cursor: Any) -> None:
+    """Put these rows in, in one transaction."""
     cursor.execute("BEGIN")
     try:
         for table in OF_CASES:
-            if gone:
-                cursor.execute(f"DELETE FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(gone)])
-            _insert(table, rows[table.name], cursor)
+            _insert(table, rows[table.name], cursor, codes)
+        codes.write(cursor)
         cursor.execute("COMMIT")
+        codes.written()
     except BaseException:
         cursor.execute("ROLLBACK")
         raise
 
 
-def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any) -> None:
+def _note_multiple(cursor: Any, *, of_cases: Sequence[int] | None = None) -> None:
+    """Series that stand in several rows (two stacks, two cases): a sum over series groups these only. One that no longer does may stay listed."""
+    among, values = "", []
+    if of_cases is not None:
+        among, values = "WHERE series_id IN (SELECT series_id FROM images WHERE case_id IN (SELECT unnest(?)))", [list(of_cases)]
+    found = f"SELECT series_id FROM images {among} GROUP BY series_id HAVING count(*) > 1"
+    cursor.execute(f"INSERT INTO {MULTIPLE.name} {found} EXCEPT SELECT series_id FROM {MULTIPLE.name}", values)
+
+
+def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes | None = None) -> None:
     if rows:
-        cursor.register("incoming", arrays_of(table, rows))
+        arrays = arrays_of(table, rows)
+        cursor.register("incoming", arrays if codes is None else arrays | codes.arrays(table, arrays))
         cursor.execute(f"INSERT INTO {table.name} SELECT * FROM incoming")
         cursor.unregister("incoming")
 
 
 def _rows_kept(case_ids: Sequence[int], cursor: Any) -> Read:
-    return {table.name: cursor.execute(f"SELECT * FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall() for table in OF_CASES}
+    kept = {}
+    for table in OF_CASES:
+        columns = ", ".join(map(quoted, table.columns))
+        kept[table.name] = cursor.execute(f"SELECT {columns} FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall()
+    return kept
 
 
 def _remove_left(scratch: Path) -> None:

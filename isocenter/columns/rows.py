@@ -3,6 +3,7 @@
 Every value comes from the very expression the catalog's own filters use (``search.column_of``), so that both builders
 mean the same by a name. Tables: ``cases``, ``images`` at grain (case, stack), ``labels``, ``reports`` at grain (case,
 report), ``texts`` at grain (case, report, section) folded to small letters, and ``members`` of dataset versions.
+The texts of ``images`` that facets count also stand there as numbers (``codes.Codes``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.models import Case, CaseLabel, DatasetMember, DatasetVersion, Disease, Label, LabelScheme, Report, ReportText, Series, Stack
-from isocenter.search import LINKED, CaseStudyOf, LinkOf, StudyOf, column_of, sex_of_case
+from isocenter.search import ATTRIBUTES, LINKED, CaseStudyOf, Kind, LinkOf, StudyOf, column_of, sex_of_case
 
 INTEGER, REAL, TEXT, BOOLEAN = "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"
 
@@ -27,10 +28,16 @@ class Table:
 
     name: str
     columns: dict[str, str]
+    coded: tuple[str, ...] = ()  # of these columns there is a number beside the text
 
     @property
     def create(self) -> str:
-        return f"CREATE TABLE {self.name} ({', '.join(f'{quoted(name)} {kind}' for name, kind in self.columns.items())})"
+        numbers = {code_column(name): "UINTEGER" for name in self.coded}
+        return f"CREATE TABLE {self.name} ({', '.join(f'{quoted(name)} {kind}' for name, kind in (self.columns | numbers).items())})"
+
+
+def code_column(name: str) -> str:
+    return f"code_{name}"
 
 
 def quoted(name: str) -> str:
@@ -48,11 +55,13 @@ IMAGES = Table(
     | dict.fromkeys(_SERIES, TEXT)
     | dict.fromkeys(_NUMBERS, REAL)
     | dict.fromkeys(_STACK, TEXT),
+    coded=tuple(name for name in (*_SERIES, *_STACK) if ATTRIBUTES[name].kind is not Kind.WORDS),
 )
 LABELS = Table("labels", {"case_id": INTEGER, "scheme_id": INTEGER, "scheme": TEXT, "label": TEXT, "label_state": TEXT, "label_source": TEXT})
 REPORTS = Table("reports", {"case_id": INTEGER, "report_id": INTEGER, "report": TEXT, "report_kind": TEXT, "alive": BOOLEAN})
 TEXTS = Table("texts", {"case_id": INTEGER, "report_id": INTEGER, "section": TEXT, "body": TEXT})
 MEMBERS = Table("members", {"version_id": INTEGER, "case_id": INTEGER, "series_id": INTEGER})
+MULTIPLE = Table("multiple", {"series_id": INTEGER})  # series that stand in several rows of images
 OF_CASES = (CASES, IMAGES, LABELS, REPORTS, TEXTS)
 
 
@@ -160,4 +169,7 @@ async def newest_texts(session: AsyncSession, report_ids: Sequence[int]) -> dict
     return {report_id: {name: text for name, text in sections.items() if isinstance(text, str) and text} for report_id, sections in rows}
 
 
-__all__ = ["MEMBERS", "OF_CASES", "Table", "arrays_of", "fold", "members_after", "neighbours", "newest_texts", "quoted", "rows_of"]
+__all__ = [
+    "IMAGES", "MEMBERS", "MULTIPLE", "OF_CASES", "Table", "arrays_of", "code_column", "fold", "members_after", "neighbours", "newest_texts", "quoted",
+    "rows_of",
+]  # fmt: skip

@@ -14,6 +14,7 @@ from isocenter.errors import InvalidInput
 
 MEANINGS = ("malignant", "benign", "uncertain")
 KINDS = ("any", "imaging", "pathology")
+TOLD = ("category", "subtype", "grade", "edmondson", "tnm-t", "tnm-n", "tnm-m")  # rules of services/ingest/told.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,18 @@ class LabelClass:
 
 @dataclass(frozen=True, slots=True)
 class LabelScheme:
-    """The classes a case of this disease may get (the paper's 最终分类的类别). U(disease, code, number)."""
+    """The classes a case of this disease may get (the paper's 最终分类的类别). U(disease, code, number).
+
+    ``told`` '': 0 or 1 with doubt sent to a person. Else one of TOLD: the class a report tells outright, or no label; classes then
+    stand in ascending order.
+    """
 
     code: str
     number: int
     title_zh: str
     title_en: str
     classes: tuple[LabelClass, ...]
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,8 @@ def definition_of(document: Mapping[str, Any], name: str) -> DiseaseDefinition:
     for term in disease.terms:
         if term.meaning not in MEANINGS or term.kind not in KINDS or not term.words:
             raise InvalidInput(f"The disease {name}: term {term.id} needs words, a meaning {MEANINGS} and a kind {KINDS}.", field=name)
+    if any(scheme.told and scheme.told not in TOLD for scheme in disease.schemes) or (disease.schemes and disease.schemes[0].told):
+        raise InvalidInput(f"The disease {name}: told is one of {TOLD}, and the first scheme has none.", field=name)
     if len({term.id for term in disease.terms}) != len(disease.terms):
         raise InvalidInput(f"The disease {name}: two terms have the same id.", field=name)
     return disease
@@ -144,4 +152,4 @@ def _definition(body: Mapping[str, Any], sha256: str) -> DiseaseDefinition:
 
 def _scheme(body: Mapping[str, Any]) -> LabelScheme:
     classes = tuple(LabelClass(item["value"], item["title"]["zh"], item["title"]["en"]) for item in body["classes"])
-    return LabelScheme(body["code"], int(body["number"]), body["title"]["zh"], body["title"]["en"], classes)
+    return LabelScheme(body["code"], int(body["number"]), body["title"]["zh"], body["title"]["en"], classes, str(body.get("told", "")))

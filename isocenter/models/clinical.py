@@ -55,10 +55,10 @@ class PatientIdentity(Base):
 
 
 class IdentityCapsule(Base):
-    """AES-GCM: raw names, numbers, dates, report text, source paths of one owner. Created, changed and read by ingest only."""
+    """AES-GCM: raw names, numbers, dates, report text, source paths of one owner. Created, changed and read by ingest only; a purge by catalog deletes it."""
 
     __tablename__ = "identity_capsule"
-    __table_args__ = (UniqueConstraint("owner_kind", "owner_id"), owned("ingest", "ingest"))
+    __table_args__ = (UniqueConstraint("owner_kind", "owner_id"), owned("ingest", "catalog,ingest"))
     id: Mapped[pk]
     owner_kind: Mapped[code32]
     owner_id: Mapped[int] = mapped_column(BigKey)
@@ -154,7 +154,7 @@ class Stack(Base):
     """A part of a series with one contrast: two echoes in one series are two stacks, UIDs stay."""
 
     __tablename__ = "stack"
-    __table_args__ = (UniqueConstraint("series_id", "ordinal"), owned("ingest", "ingest"))
+    __table_args__ = (UniqueConstraint("series_id", "ordinal"), owned("ingest", "catalog,ingest"))
     id: Mapped[pk]
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
     ordinal: Mapped[int]
@@ -211,7 +211,7 @@ class Slide(Base):
     """A whole slide: the series' level-0 scale and its tile index."""
 
     __tablename__ = "slide"
-    __table_args__ = (owned("ingest", "ingest"),)
+    __table_args__ = (owned("ingest", "catalog,ingest"),)
     id: Mapped[pk]
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), unique=True)
     mpp: Mapped[float | None] = mapped_column(Double)
@@ -244,10 +244,10 @@ class Report(Base):
 
 
 class ReportText(Base):
-    """A scrubbed text of a report; never changed: a changed link writes the next version."""
+    """A scrubbed text of a report; never changed: a changed link writes the next version. A purge deletes it."""
 
     __tablename__ = "report_text"
-    __table_args__ = (UniqueConstraint("report_id", "version"), owned("ingest"))
+    __table_args__ = (UniqueConstraint("report_id", "version"), owned("ingest", "catalog"))
     id: Mapped[pk]
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id"))
     version: Mapped[int]
@@ -260,13 +260,13 @@ class Resource(Base):
     """Any other file (SR, SEG, RTSTRUCT, PDF, table): hidden from researchers until a reviewer has released it."""
 
     __tablename__ = "resource"
-    __table_args__ = (UniqueConstraint("scope", "sha256"), owned("ingest", "catalog,ingest"))
+    __table_args__ = (UniqueConstraint("scope", "sha256"), owned("ingest,catalog", "catalog,ingest"))
     id: Mapped[pk]
     scope: Mapped[str] = mapped_column(Code(32))  # case key, or "import:<key>" before it belongs to a case
     sha256: Mapped[code64]
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case.id"), index=True)
     study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
-    import_id: Mapped[int] = mapped_column(ForeignKey("import.id"), index=True)
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("import.id"), index=True)  # NULL: added by hand
     title: Mapped[short_text]
     media_type: Mapped[str] = mapped_column(Code(128))
     code: Mapped[code64]

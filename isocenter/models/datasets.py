@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from isocenter.models.base import Base, Code, LongText, code32, code64, document, maybe_time, owned, pk, revision, short_text, timestamp
@@ -63,18 +63,24 @@ class DatasetMember(Base):
 
 
 class Export(Base):
-    """A conversion of a version to another format, run with a lease."""
+    """A conversion of a version to another format, run with a lease. Its objects lie under ``exports/<id>/``."""
 
     __tablename__ = "export"
-    __table_args__ = (UniqueConstraint("version_id", "format", "options_sha"), owned("catalog", "catalog"))
+    __table_args__ = (UniqueConstraint("version_id", "format", "options_sha"), Index("ix_export_state", "state", "lease_until"), owned("catalog", "catalog"))
     id: Mapped[pk]
     version_id: Mapped[int] = mapped_column(ForeignKey("dataset_version.id"))
     format: Mapped[code32]
     options: Mapped[document]
     options_sha: Mapped[code64]
-    state: Mapped[str] = mapped_column(Code(16), default="open")
+    state: Mapped[str] = mapped_column(Code(16), default="open")  # open | running | finished | failed | cancelled | removed
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0, server_default="0")
+    reason: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # digest of its manifest, files, size_bytes, refused
     lease_token: Mapped[str | None] = mapped_column(Code(32))
     lease_until: Mapped[maybe_time]
+    created_by: Mapped[str] = mapped_column(Code(64), default="", server_default="")
     created_at: Mapped[timestamp]
+    started_at: Mapped[maybe_time]
+    finished_at: Mapped[maybe_time]

@@ -51,7 +51,10 @@ class ImportBatch(Base):
 
 
 class ImportItem(Base):
-    """One scanned file or table row: exactly one outcome with its reason, and apart from it a link and a label state."""
+    """One scanned file or table row: exactly one outcome with its reason, and apart from it a link and a label state.
+
+    A purge by catalog lets it point to nothing.
+    """
 
     __tablename__ = "import_item"
     __table_args__ = (
@@ -60,7 +63,7 @@ class ImportItem(Base):
         Index("ix_import_item_series", "series_id"),
         Index("ix_import_item_source", "import_id", "source_hmac"),
         Index("ix_import_item_study", "study_id"),
-        owned("ingest", "ingest"),
+        owned("ingest", "catalog,ingest"),
     )
     id: Mapped[pk]
     import_id: Mapped[int] = mapped_column(ForeignKey("import.id"))

@@ -1,4 +1,7 @@
-"""Links, labels, filled values, reviews and decisions: what was concluded, by whom or what, and on which evidence."""
+"""Links, labels, filled values, reviews and decisions: what was concluded, by whom or what, and on which evidence.
+
+Created and changed by ingest; catalog deletes them with the case or report that is purged.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ class Link(Base):
     """A study and a report that belong together. Appended: ``active`` marks the generation that counts."""
 
     __tablename__ = "link"
-    __table_args__ = (UniqueConstraint("study_id", "report_id", "generation"), Index("ix_link_report", "report_id"), owned("ingest", "ingest"))
+    __table_args__ = (UniqueConstraint("study_id", "report_id", "generation"), Index("ix_link_report", "report_id"), owned("ingest", "catalog,ingest"))
     id: Mapped[pk]
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id"))
@@ -30,13 +33,13 @@ class Link(Base):
 
 
 class Label(Base):
-    """A label of a case, study or report with its source and evidence; appended, never changed.
+    """A label of a case, study or report with its source and evidence; appended, never changed (a purge takes its evidence along).
 
     ``fingerprint`` = SHA-256 over what it says and why, so that a repeated run adds nothing.
     """
 
     __tablename__ = "label"
-    __table_args__ = (Index("ix_label_case", "case_id", "scheme_id"), Index("ix_label_report", "report_id"), owned("ingest"))
+    __table_args__ = (Index("ix_label_case", "case_id", "scheme_id"), Index("ix_label_report", "report_id"), owned("ingest", "catalog"))
     id: Mapped[pk]
     fingerprint: Mapped[str] = mapped_column(Code(64), unique=True)
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case.id"))
@@ -59,7 +62,7 @@ class CaseLabel(Base):
     """The pointer to the label that counts now: state sure | review | decided. A decision outranks every rule."""
 
     __tablename__ = "case_label"
-    __table_args__ = (owned("ingest", "ingest"),)
+    __table_args__ = (owned("ingest", "catalog,ingest"),)
     case_id: Mapped[int] = mapped_column(ForeignKey("case.id"), primary_key=True)
     scheme_id: Mapped[int] = mapped_column(ForeignKey("label_scheme.id"), primary_key=True)
     label_id: Mapped[int] = mapped_column(ForeignKey("label.id"))
@@ -72,7 +75,7 @@ class FilledValue(Base):
     """A missing value filled from another place of the same patient, with where it came from; never invented."""
 
     __tablename__ = "filled_value"
-    __table_args__ = (UniqueConstraint("case_id", "series_key", "name", "source"), owned("ingest", "ingest"))
+    __table_args__ = (UniqueConstraint("case_id", "series_key", "name", "source"), owned("ingest", "catalog,ingest"))
     id: Mapped[pk]
     case_id: Mapped[int] = mapped_column(ForeignKey("case.id"))
     series_key: Mapped[int] = mapped_column(BigKey, default=0)
@@ -91,7 +94,7 @@ class Review(Base):
     __table_args__ = (
         UniqueConstraint("kind", "subject", "question_sha"),
         Index("ix_review_queue", "state", "kind", "priority", "id"),
-        owned("ingest", "ingest"),
+        owned("ingest", "catalog,ingest"),
     )
     id: Mapped[pk]
     key: Mapped[str] = mapped_column(Code(32), unique=True)
@@ -117,7 +120,7 @@ class ReviewDecision(Base):
     """A person's answer; appended, undone by setting ``undone_at``."""
 
     __tablename__ = "review_decision"
-    __table_args__ = (Index("ix_review_decision_review", "review_id"), owned("ingest", "ingest"))
+    __table_args__ = (Index("ix_review_decision_review", "review_id"), owned("ingest", "catalog,ingest"))
     id: Mapped[pk]
     review_id: Mapped[int] = mapped_column(ForeignKey("review.id"))
     account: Mapped[code64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 _METHODS = {
@@ -37,6 +37,7 @@ _LEFT_OUT = {
     "held": "no released image yet / 图像尚未放行",
     "null": "lack a value the filter asks for / 缺少筛选所需的值",
     "balance": "left out to balance the classes / 为平衡类别而未纳入",
+    "withdrawn": "withdrew after an earlier version / 在先前版本之后退出",
 }
 _BALANCE = {
     "under": "under-sampling: as many patients of each class as of the smallest / 欠采样",
@@ -58,6 +59,10 @@ class About:
     scheme: tuple[str, str]
     meaning: tuple[str, str]
     classes: tuple[tuple[str, str, str], ...]
+
+    def at(self, number: int) -> About:
+        """The same for a version of this number."""
+        return replace(self, number=number)
 
 
 def make_card(about: About, manifest: Mapping[str, Any], counts: Mapping[str, Any], digest: str) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def freeze(cases: Sequence[FrozenCase], origin: Origin, preparation: Preparation
         "files": files,
     }
     content = canonical(manifest)
-    counts = _counts(labels, images, files) | {"left_out": left_out}
+    counts = counts_of(labels, images, files) | {"left_out": left_out}
     return Frozen(manifest, content, hashlib.sha256(content).hexdigest(), counts, parts, folds)
 
 
@@ -241,7 +241,8 @@ def _file_rows(series: FrozenSeries, folder: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _counts(labels: list[dict[str, Any]], images: list[dict[str, Any]], files: list[dict[str, Any]]) -> dict[str, Any]:
+def counts_of(labels: list[dict[str, Any]], images: list[dict[str, Any]], files: list[dict[str, Any]]) -> dict[str, Any]:
+    """Cases, series, files, bytes, and cases by label, format, part and fold."""
     by_split: dict[str, Counter[str]] = defaultdict(Counter)
     for row in labels:
         if row["split"]:

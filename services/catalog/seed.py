@@ -29,6 +29,7 @@ def document_of(definition: DiseaseDefinition) -> DiseaseDocument:
             "code": scheme.code,
             "number": scheme.number,
             "title": {"zh": scheme.title_zh, "en": scheme.title_en},
+            "told": scheme.told,
             "classes": [{"value": item.value, "title": {"zh": item.title_zh, "en": item.title_en}} for item in scheme.classes],
         }
         for scheme in definition.schemes

@@ -81,6 +81,7 @@ async def sweep(resources: Resources) -> int:
         gone = [key for key in doomed if not await _referred_to(session, key)]
         for key in gone:
             await asyncio.to_thread(resources.store.delete, key)
+            await asyncio.to_thread(resources.staging.delete, key)  # a file that was never released
         if doomed:
             await session.execute(delete(DoomedObject).where(DoomedObject.object_key.in_(doomed)))
         await capsules.erase_expired(session)
@@ -88,8 +89,9 @@ async def sweep(resources: Resources) -> int:
 
 
 async def _referred_to(session: AsyncSession, key: str) -> bool:
-    for model, column in ((Instance, Instance.object_key), (Resource, Resource.object_key)):
-        if await session.scalar(select(model.id).where(column == key, model.deleted_at.is_(None)).limit(1)) is not None:
-            return True
+    if await session.scalar(select(Instance.id).where(Instance.object_key == key, Instance.deleted_at.is_(None)).limit(1)) is not None:
+        return True
+    if await session.scalar(select(Resource.id).where(Resource.object_key == key).limit(1)) is not None:  # deleted ones can be restored
+        return True
     named = (Series.metadata_key == key) | (Series.thumbnail_key == key)
     return await session.scalar(select(Series.id).where(named, Series.deleted_at.is_(None)).limit(1)) is not None

@@ -42,7 +42,7 @@ async def explain(session: AsyncSession, who: Principal, case_key: str, scheme_c
         select(CaseLabel, LabelScheme)
         .join(LabelScheme, LabelScheme.id == CaseLabel.scheme_id)
         .where(CaseLabel.case_id == case.id)
-        .order_by(LabelScheme.number.desc())
+        .order_by(LabelScheme.number.desc(), LabelScheme.id)  # the first scheme of a disease when none is named
     )
     pointer, scheme = next(((p, s) for p, s in found.tuples() if scheme_code in ("", s.code)), (None, None))
     if pointer is None or scheme is None:

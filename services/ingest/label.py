@@ -15,6 +15,20 @@ from services.ingest.mentions import Mention, about, mentions_in
 from services.ingest.report_records import Evidence, ReportKind, ReportLabel, Sections
 from services.ingest.ruleset import RuleSet
 
+# How often a verdict was right on the first look at four phrase banks that no rule had seen (545 accepted labels, 97.7 % right; 99.1 % in
+# the last bank of 231): the general level is measured, the order between verdicts is stated. Decisions correct it (voice.py).
+WORTH = {
+    "imaging-malignant": 0.97,
+    "imaging-leaning": 0.95,
+    "imaging-benign": 0.97,
+    "imaging-nothing": 0.97,
+    "category": 0.98,
+    "pathology-malignant": 0.99,
+    "pathology-benign": 0.98,
+    "pathology-nothing": 0.96,
+}
+DOUBT_BESIDE = 0.05  # malignant said, and doubted elsewhere in the conclusion
+DOUBT_SAME_KIND = 0.03
 SURE_MIN = 0.8  # confidence from which a label needs no person
 EVIDENCE_MAX = 12
 _BROAD = frozenset({"NSCLC", "other malignant"})
@@ -64,7 +78,7 @@ def label_report(rules: RuleSet, sections: Sections, kind: ReportKind, body_part
     without a conclusion as review with ``no-conclusion`` and what its findings would say as ``proposal``.
     """
     scope = report_scope(sections, body_part)
-    if scope and not about(scope, rules.disease.organ) and not _named(rules, sections):
+    if not speaks_of(rules, sections, body_part):
         return _label(rules, _Verdict("review", 0.0, "other-organ"))
     conclusion = _read(rules, "impression", sections.impression, kind, scope)
     if sections.impression.strip():
@@ -74,6 +88,12 @@ def label_report(rules: RuleSet, sections: Sections, kind: ReportKind, body_part
     else:
         verdict = _from_support(rules, sections, kind, scope, "no-conclusion")
     return _label(rules, verdict, conclusion.mentions)
+
+
+def speaks_of(rules: RuleSet, sections: Sections, body_part: str = "") -> bool:
+    """The report is of the disease's organ, or does not say of which, or its conclusion names the organ."""
+    scope = report_scope(sections, body_part)
+    return not scope or about(scope, rules.disease.organ) or _named(rules, sections)
 
 
 def report_scope(sections: Sections, body_part: str = "") -> Scope:
@@ -101,7 +121,7 @@ def _categories(rules: RuleSet, name: str, text: str) -> list[Mention]:
     found = []
     for rule in rules.categories:
         for match in rule.pattern.finditer(made.text):
-            grade = "".join(match[1].upper().split()).replace("-", "")
+            grade = rule.grade(match[1])
             meaning = rule.grades.get(grade)
             if meaning:
                 start, end = made.span(match.start(), match.end())
@@ -119,8 +139,8 @@ def _imaging(read: _Read) -> _Verdict:
     leaning = read.leaning("malignant")
     if malignant or leaning or (active and read.past()):
         used = (*malignant, *leaning, *active)
-        certain = 0.94 if malignant else 0.88
-        return _Verdict("1", certain - (0.04 if read.doubted("malignant") else 0.0), "malignant", used)
+        certain = WORTH["imaging-malignant"] if malignant else WORTH["imaging-leaning"]
+        return _Verdict("1", certain - (DOUBT_BESIDE if read.doubted("malignant") else 0.0), "malignant", used)
     doubted = read.doubted("malignant", "activity") or [m for m in read.doubted("mass") if m.length > 1]
     if doubted:
         return _Verdict("review", 0.0, "hedged", tuple(doubted), _leaning_value(read))
@@ -140,11 +160,11 @@ def _nothing_malignant(read: _Read, benign: Sequence[Mention], advice: Sequence[
     if advice and (mass or benign):
         return _Verdict("review", 0.0, "tissue-advised", (*advice, *mass), "0" if benign else "")
     if benign:
-        return _Verdict("0", 0.93, "benign", tuple(benign))
+        return _Verdict("0", WORTH["imaging-benign"], "benign", tuple(benign))
     if mass:
         return _Verdict("review", 0.0, "mass-unexplained", tuple(mass))
     if nothing:
-        return _Verdict("0", 0.9, "nothing-found", tuple(nothing))
+        return _Verdict("0", WORTH["imaging-nothing"], "nothing-found", tuple(nothing))
     guessed = read.doubted("benign")
     if guessed:
         return _Verdict("review", 0.0, "hedged", tuple(guessed), "0")
@@ -155,14 +175,14 @@ def _graded(read: _Read) -> _Verdict | None:
     """A reporting category decides, unless the words say the contrary of a benign one."""
     malignant, uncertain, benign = (read.of(f"category-{meaning}") for meaning in ("malignant", "uncertain", "benign"))
     if malignant:
-        return _Verdict("1", 0.95, "category", tuple(malignant))
+        return _Verdict("1", WORTH["category"], "category", tuple(malignant))
     if uncertain:
         return _Verdict("review", 0.0, "category", tuple(uncertain))
     if benign:
         against = read.said("malignant") + read.leaning("malignant") + read.doubted("malignant")
         if against:
             return _Verdict("review", 0.0, "category-contradicted", (*benign, *against))
-        return _Verdict("0", 0.95, "category", tuple(benign))
+        return _Verdict("0", WORTH["category"], "category", tuple(benign))
     return None
 
 
@@ -172,7 +192,7 @@ def _pathology(read: _Read) -> _Verdict:
     if malignant:
         # 见癌细胞，考虑腺癌: the kind is in doubt, the malignancy is not; but one word said and another hedged of the same kind is less sure
         same_kind = [m for m in doubted if m.sentence in {x.sentence for x in malignant}]
-        return _Verdict("1", 0.93 if same_kind else 0.97, "malignant", tuple(malignant))
+        return _Verdict("1", WORTH["pathology-malignant"] - (DOUBT_SAME_KIND if same_kind else 0.0), "malignant", tuple(malignant))
     if doubted:
         return _Verdict("review", 0.0, "hedged", tuple(doubted), "1")
     inadequate = read.of("nondiagnostic")
@@ -187,10 +207,10 @@ def _pathology(read: _Read) -> _Verdict:
             return _Verdict("review", 0.0, "treated", tuple(read.of("activity") + read.past()))
     benign = read.said("benign") + read.leaning("benign")
     if benign:
-        return _Verdict("0", 0.95, "benign", tuple(benign))
+        return _Verdict("0", WORTH["pathology-benign"], "benign", tuple(benign))
     denied = read.denied("malignant", "mass", "uncertain")
     if denied:
-        return _Verdict("0", 0.9, "nothing-found", tuple(denied))
+        return _Verdict("0", WORTH["pathology-nothing"], "nothing-found", tuple(denied))
     if read.doubted("benign"):
         return _Verdict("review", 0.0, "hedged", tuple(read.doubted("benign")), "0")
     mass = read.said("mass")

@@ -11,13 +11,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.ingest.blocking import candidate_pairs, in_window
+from services.ingest.blocking import PATHOLOGY_DAYS, Worth, candidate_pairs
+from services.ingest.link_bound import most_bits, prior_bits
+from services.ingest.link_columns import Bool, Codes, Columns, Int
+from services.ingest.link_learn import corrected, corrections
 from services.ingest.link_person import Person, joined, person_of_report, person_of_study
 from services.ingest.link_weights import Frequencies, components
 from services.ingest.report_records import Component, LinkProposal, LinkState, ReportIdentity, ReportKind, StudyIdentity
 
 SURE_MIN = 0.97  # probability from which a link needs no person
 SHOWN_MIN = 0.3  # probability from which a link is shown to a person
+_SHOWN_BITS = math.log2(SHOWN_MIN / (1 - SHOWN_MIN)) - 1e-6
+LEARNT_BITS = 2.5  # what a pair may gain by what is learnt of the import
 MARGIN_BITS = 3.0  # a rival within this many bits makes a link unsure
 NUMBER_DATE_DAYS = 7
 _IDENTIFYING = ("accession", "number", "birth", "age", "date")
@@ -56,11 +61,20 @@ def link(studies: Sequence[StudyIdentity], reports: Sequence[ReportIdentity]) ->
 
 def _scored(studies: Sequence[Person], reports: Sequence[Person], kind: ReportKind, known: Frequencies) -> list[_Pair]:
     """Pairs that are at least worth showing, best first."""
-    # one report per study is expected among all of them; a patient has a few pathology reports
-    prior = -math.log2(max(2, len(reports)) / (1.0 if kind is ReportKind.IMAGING else 1.5))
+    if not studies or not reports:
+        return []
+    prior = prior_bits(len(reports), kind)
+    codes = Codes()
+    left, right = Columns.of(studies, codes), Columns.of(reports, codes)
+
+    def worth(s: Int, r: Int) -> Bool:
+        return most_bits(left, right, s, r, kind, known) + prior + LEARNT_BITS >= _SHOWN_BITS
+
+    compared = [(s, r, components(studies[s], reports[r], kind, known)) for s, r in _candidates(left, right, kind, worth)]
+    learnt = corrections(compared, prior, kind)
     pairs = []
-    for s, r in candidate_pairs(studies, reports, kind):
-        fields = components(studies[s], reports[r], kind, known)
+    for s, r, stated in compared:
+        fields = corrected(stated, learnt)
         bits = prior + sum(item.weight for item in fields.values())
         rule, reason = _rule(fields, studies[s], reports[r], kind)
         if rule == "weights" and (_probability(bits) < SHOWN_MIN or not _identified(fields, kind) or _impossible(fields, kind)):
@@ -71,6 +85,11 @@ def _scored(studies: Sequence[Person], reports: Sequence[Person], kind: ReportKi
             bits = max(bits, 12.0)
         pairs.append(_Pair(s, r, bits, rule, fields, reason))
     return sorted(pairs, key=lambda pair: (-pair.bits, studies[pair.study].key, reports[pair.report].key))
+
+
+def _candidates(studies: Columns, reports: Columns, kind: ReportKind, worth: Worth) -> Iterable[tuple[int, int]]:
+    s, r = candidate_pairs(studies, reports, kind, worth)
+    return zip(s.tolist(), r.tolist(), strict=True)
 
 
 def _identified(fields: Mapping[str, Component], kind: ReportKind) -> bool:
@@ -104,8 +123,8 @@ def _rule(fields: Mapping[str, Component], study: Person, report: Person, kind: 
         fits = all(fields[name].agreement != "differ" for name in ("modality", "organ", "accession"))
         if near and fits:
             return "number+date", "number-agrees-person-differs" if contradicted else ""
-    if fields["number"].agreement == "agree" and kind is ReportKind.PATHOLOGY and None not in (study.day, report.day):
-        fits = in_window(study.day, report.day, kind) and fields["organ"].agreement in ("agree", "partial")
+    if fields["number"].agreement == "agree" and kind is ReportKind.PATHOLOGY and study.day is not None and report.day is not None:
+        fits = PATHOLOGY_DAYS[0] <= report.day - study.day <= PATHOLOGY_DAYS[1] and fields["organ"].agreement in ("agree", "partial")
         if fits:
             return "number+date", "number-agrees-person-differs" if contradicted else ""
     return "weights", ""

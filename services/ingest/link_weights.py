@@ -23,6 +23,12 @@ _MISSING = Component("missing", 0.0)
 WEIGHT_MAX = 16.0  # bits: nothing is rarer than what 65,536 people could show
 _NAME_M = {"same": 0.85, "sound": 0.9, "close": 0.05, "masked": 0.9}
 _NAME_LEVELS = ("same", "sound", "close", "masked", "missing", "differ")
+NAME_NEAR_BITS, NUMBER_NEAR_BITS, BIRTH_NEAR_BITS, BIRTH_YEAR_BITS = 3.5, 4.0, 5.0, -2.0
+SEX_BITS = (0.97, -4.5)  # agree, differ
+AGE_BITS, MODALITY_BITS, ORGAN_BITS = 4.2, 1.2, 1.8  # at most
+# days apart at most, agreement, m, days of the level's width
+DATE_LEVELS = ((0, "agree", 0.7, 1), (1, "agree", 0.12, 2), (3, "partial", 0.1, 4), (7, "partial", 0.05, 8), (30, "partial", 0.02, 46))
+DATE_PATHOLOGY = ((0.8, 98), (0.2, 173))  # m and width: -7 to 90 days, and the rest of the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,16 @@ class Frequencies:
 
 def _bits(m: float, u: float) -> float:
     return min(WEIGHT_MAX, math.log2(m / max(u, 1e-9)))
+
+
+def birth_bits(known: Frequencies) -> float:
+    """What the same birth date weighs."""
+    return _bits(0.95, 1 / min(known.births, 20_000))
+
+
+def date_bits(m: float, width_days: int, known: Frequencies) -> float:
+    """What a level of dates weighs that a share m of true pairs reaches and that is so many days wide."""
+    return _bits(m, width_days / known.days)
 
 
 def components(study: Person, report: Person, kind: ReportKind, known: Frequencies) -> dict[str, Component]:
@@ -93,7 +109,7 @@ def _number(study: Person, report: Person, known: Frequencies) -> Component:
         return Component("agree", _bits(0.95, min(known.share(known.numbers.get(number, 0)) for number in shared)))
     near = any(len(a) >= 6 and len(a) == len(b) and OSA.distance(a, b, score_cutoff=1) == 1 for a in study.numbers for b in report.numbers)
     # serial numbers have many neighbours, so one wrong digit is weak
-    return Component("partial", 4.0) if near else Component("differ", -4.5)
+    return Component("partial", NUMBER_NEAR_BITS) if near else Component("differ", -4.5)
 
 
 def _name(study: Person, report: Person, known: Frequencies) -> Component:
@@ -117,14 +133,14 @@ def _name(study: Person, report: Person, known: Frequencies) -> Component:
         first = next((n.han[0] for n in (*study.names, *report.names) if n.han and n.han[0] != "*"), "")
         return Component("partial", _bits(_NAME_M[level], known.share(known.shown.get(f"{first}{len(name.han)}", known.records // 20))) * 0.9)
     if level == "close":
-        return Component("partial", 3.5)
+        return Component("partial", NAME_NEAR_BITS)
     return Component("differ", -6.0)
 
 
 def _sex(study: Person, report: Person) -> Component:
     if not study.sex or not report.sex:
         return _MISSING
-    return Component("agree", 0.97) if study.sex == report.sex else Component("differ", -4.5)
+    return Component("agree", SEX_BITS[0]) if study.sex == report.sex else Component("differ", SEX_BITS[1])
 
 
 def _birth(study: Person, report: Person, known: Frequencies) -> Component:
@@ -132,10 +148,10 @@ def _birth(study: Person, report: Person, known: Frequencies) -> Component:
     if not a or not b:
         return _MISSING
     if a == b:
-        return Component("agree", _bits(0.95, 1 / min(known.births, 20_000)))
+        return Component("agree", birth_bits(known))
     if OSA.distance(a, b, score_cutoff=1) == 1 or a[:4] + a[6:] + a[4:6] == b:
-        return Component("partial", 5.0)
-    return Component("differ", -5.0 if a[:4] != b[:4] else -2.0)
+        return Component("partial", BIRTH_NEAR_BITS)
+    return Component("differ", -5.0 if a[:4] != b[:4] else BIRTH_YEAR_BITS)
 
 
 def _age(study: Person, report: Person) -> Component:
@@ -146,7 +162,7 @@ def _age(study: Person, report: Person) -> Component:
     gap = (report.day - study.day) / DAYS_OF_YEAR if report.day is not None and study.day is not None else 0.0
     off = abs(second - first - gap)
     if off <= 1.05:
-        return Component("agree", 4.2)
+        return Component("agree", AGE_BITS)
     if off <= 2.1:
         return Component("partial", 1.0)
     return Component("differ", -2.0 if off <= 5.1 else -4.5)
@@ -168,14 +184,14 @@ def _date(study: Person, report: Person, kind: ReportKind, known: Frequencies) -
     days = report.day - study.day
     if kind is ReportKind.PATHOLOGY:
         if -7 <= days <= 90:
-            return Component("agree", _bits(0.8, 98 / known.days))
+            return Component("agree", date_bits(*DATE_PATHOLOGY[0], known))
         if PATHOLOGY_DAYS[0] <= days <= PATHOLOGY_DAYS[1]:
-            return Component("partial", _bits(0.2, 173 / known.days))
+            return Component("partial", date_bits(*DATE_PATHOLOGY[1], known))
         return Component("differ", -12.0)
     off = abs(days)
-    for limit, agreement, m, width in ((0, "agree", 0.7, 1), (1, "agree", 0.12, 2), (3, "partial", 0.1, 4), (7, "partial", 0.05, 8), (30, "partial", 0.02, 46)):
+    for limit, agreement, m, width in DATE_LEVELS:
         if off <= limit:
-            return Component(agreement, max(-3.0, _bits(m, width / known.days)))
+            return Component(agreement, max(-3.0, date_bits(m, width, known)))
     return Component("differ", -6.0)
 
 
@@ -184,7 +200,7 @@ def _modality(study: Person, report: Person, kind: ReportKind) -> Component:
         return _MISSING
     a, b = (m if m not in ("CR", "DR") else "DX" for m in (study.modality, report.modality))
     if a == b:
-        return Component("agree", 1.2)
+        return Component("agree", MODALITY_BITS)
     return Component("partial", 0.0) if {a, b} & {"PT", "OT", "SC", "NM", "XA"} else Component("differ", -6.0)
 
 
@@ -192,4 +208,4 @@ def _organ(study: Person, report: Person, kind: ReportKind) -> Component:
     found = fit(study.scope, report.scope)
     if found == "differ":
         return Component("differ", -14.0 if kind is ReportKind.PATHOLOGY else -5.0)
-    return Component(found, {"agree": 1.8, "partial": 1.0, "missing": 0.0}[found])
+    return Component(found, {"agree": ORGAN_BITS, "partial": 1.0, "missing": 0.0}[found])

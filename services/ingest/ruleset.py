@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from services.ingest.report_records import ReportKind
 from services.ingest.words import pattern_of
 
 MEANINGS = frozenset(["malignant", "benign", "uncertain", "mass", "normal", "nondiagnostic", "activity", "advice", "pseudo"])
+_ROMAN = re.compile(r"(I{1,3}|IV|VI?)([ABCX]?)")
+_ROMAN_VALUES = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6}
 FUZZY_HAN_MIN = 5  # Han characters a term must have to match with one inner character wrong
 
 
@@ -39,6 +42,12 @@ class CategoryRule:
     id: str
     pattern: re.Pattern[str]
     grades: Mapping[str, str]
+
+    def grade(self, written: str) -> str:
+        """A grade as matched (4a, iva, tr-viable) in the form of ``grades``: upper case, Arabic, without blanks and hyphens."""
+        plain = "".join(unicodedata.normalize("NFKC", written).upper().split()).replace("-", "")
+        roman = _ROMAN.fullmatch(plain)
+        return f"{_ROMAN_VALUES[roman[1]]}{roman[2]}" if roman else plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,7 @@ def rule_set(disease: DiseaseDefinition, scheme: str = "") -> RuleSet:
             words[key] = rule if known is None else TermRule(rule.id, rule.meaning, rule.kind, rule.subtype, own=False)
     plurals = {f"{word}s": rule for word, rule in words.items() if re.search(r"[a-rt-xz]$", word)}
     words = plurals | words
-    language_bytes = "".join(_text(name) for name in ("general.toml", "language.toml", "anatomy.toml")).encode()
+    language_bytes = "".join(_text(name) for name in ("general.toml", "language.toml", "anatomy.toml", "told.toml")).encode()
     chosen = disease.scheme(scheme)
     return RuleSet(
         disease=disease,

@@ -1,4 +1,4 @@
-"""The statistics service's app; its lifespan samples this host."""
+"""The statistics service's app; its lifespan samples this host and carries notices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.stats.bell import Bell
+from services.stats.courier import Courier
 from services.stats.routes import alerts, servers, statistics
 from services.stats.sampler import Sampler
-from services.stats.told import Bodies
 from services.stats.work import WorkGauges
 
 
@@ -23,18 +23,20 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
     """``resources`` None: opened here from the settings (a process of its own)."""
     opened = resources or open_resources(settings)
     metrics, bell = new_metrics("stats"), Bell()
-    gauges = WorkGauges(metrics)
+    gauges, courier = WorkGauges(metrics), Courier(settings, opened)
 
     @asynccontextmanager
     async def sampling(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(Sampler(settings, opened, bell=bell, gauges=gauges).run(), name="host-sampler")
+        sampler = Sampler(settings, opened, bell=bell, gauges=gauges, courier=courier)
+        tasks = [asyncio.create_task(sampler.run(), name="host-sampler"), asyncio.create_task(courier.run(), name="courier")]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     app = create_service("stats", opened, [statistics.router, servers.router, alerts.router], lifespan=sampling, metrics=metrics)
     app.state.bell = bell
-    app.state.bodies = Bodies()
+    app.state.courier = courier
     return app

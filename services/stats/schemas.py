@@ -77,8 +77,21 @@ class HostView(BaseModel):
     history: list[Sample]
 
 
+class ServiceView(BaseModel):
+    """A service, or with the name isocenter the whole process; ``stale`` as for a host."""
+
+    service: str
+    latest: Sample
+    stale: bool
+    history: list[Sample]
+
+
 class Servers(BaseModel):
+    """``source``: sampler (this process looks itself) or prometheus."""
+
     hosts: list[HostView]
+    services: list[ServiceView]
+    source: Literal["sampler", "prometheus"]
 
 
 class AlertView(BaseModel):
@@ -114,6 +127,23 @@ class SilenceView(BaseModel):
     comment: str
 
 
+class DeliveryView(BaseModel):
+    """``way``: mail | webhook. ``failure`` '' when the last notice of this way was taken."""
+
+    way: str
+    waiting: int
+    dropped: int
+    sent_at: datetime | None = None
+    failure: str = ""
+
+
+class TriedView(BaseModel):
+    """``failure`` '' when it was taken."""
+
+    way: str
+    failure: str
+
+
 class ToldAlert(BaseModel):
     """One alert of Alertmanager's webhook."""
 
@@ -127,10 +157,10 @@ class ToldAlert(BaseModel):
 
 
 class AlertmanagerBody(BaseModel):
-    """Alertmanager's webhook, version 4 (its documentation, "webhook_config")."""
+    """Alertmanager's webhook, version 4 (its documentation, "webhook_config"); Grafana writes the same and calls it 1."""
 
     model_config = ConfigDict(extra="ignore")
-    version: Literal["4"]
+    version: Literal["4", "1"]
     alerts: list[ToldAlert] = Field(min_length=1, max_length=200)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -10,27 +12,48 @@ import psutil
 
 Values = dict[str, float]
 
+OPEN_FILES = Path("/proc/sys/fs/file-nr")  # allocated, unused, most (proc(5))
+_IDLE = ("idle", "iowait")
+_WITHIN = ("guest", "guest_nice")  # Linux counts them in user and nice too
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    """Totals since the host's start; CPU in seconds of all cores."""
+
+    at: float  # time.monotonic()
+    cpu_total: float
+    cpu_busy: float
+    cpu_niced: float
+    disk_read_bytes: float
+    disk_written_bytes: float
+    disk_busy_seconds: float
+    network_sent_bytes: float
+    network_received_bytes: float
+    network_errors: float
+
 
 class HostMeter:
     """Reads the host; rates are over the time since the call before."""
 
     def __init__(self, disk: Path) -> None:
         self._disk = disk
-        self._before: tuple[float, int, int] | None = None
-        psutil.cpu_times_percent(interval=None)
-        psutil.cpu_percent(interval=None)  # the first answer of psutil has no time to be over
+        self._before = _counters()
 
     def read(self) -> Values:
-        """CPU, memory, disk of the data folder, network. Blocks for about a millisecond."""
-        memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(_existing(self._disk)))
-        network = psutil.net_io_counters()
-        moment, sent, received = time.monotonic(), int(network.bytes_sent), int(network.bytes_recv)
-        before = self._before or (moment, sent, received)
-        seconds = max(moment - before[0], 1e-6)
-        self._before = (moment, sent, received)
+        """CPU, memory, disk of the data folder, network, open files. Blocks for about a millisecond."""
+        memory, disk, now = psutil.virtual_memory(), psutil.disk_usage(str(_existing(self._disk))), _counters()
+        before, self._before = self._before, now
+        seconds = max(now.at - before.at, 1e-6)
+        cpu = max(now.cpu_total - before.cpu_total, 1e-6)
+
+        def rate(name: str) -> float:
+            return max(0.0, float(getattr(now, name)) - float(getattr(before, name))) / seconds
+
+        open_files, open_files_most = _open_files()
         return {
-            "cpu_percent": float(psutil.cpu_percent(interval=None)),
-            "cpu_niced_percent": float(getattr(psutil.cpu_times_percent(interval=None), "nice", 0.0)),
+            "cpu_percent": _percent(now.cpu_busy - before.cpu_busy, cpu),
+            "cpu_niced_percent": _percent(now.cpu_niced - before.cpu_niced, cpu),
             "cpu_count": float(psutil.cpu_count() or 1),
             "load_1m": float(psutil.getloadavg()[0]),
             "memory_percent": float(memory.percent),
@@ -39,15 +62,56 @@ class HostMeter:
             "disk_percent": float(disk.percent),
             "disk_used_bytes": float(disk.used),
             "disk_total_bytes": float(disk.total),
-            "network_sent_bytes_per_s": max(0.0, sent - before[1]) / seconds,
-            "network_received_bytes_per_s": max(0.0, received - before[2]) / seconds,
+            "disk_busy_percent": min(100.0, 100 * rate("disk_busy_seconds")),
+            "disk_read_bytes_per_s": rate("disk_read_bytes"),
+            "disk_written_bytes_per_s": rate("disk_written_bytes"),
+            "network_sent_bytes_per_s": rate("network_sent_bytes"),
+            "network_received_bytes_per_s": rate("network_received_bytes"),
+            "network_errors_per_s": rate("network_errors"),
+            "open_files": open_files,
+            "open_files_most": open_files_most,
         }
+
+
+def _percent(part: float, whole: float) -> float:
+    return min(100.0, max(0.0, 100 * part / whole))
+
+
+def _counters() -> _Counters:
+    cpu, network, disks = psutil.cpu_times()._asdict(), psutil.net_io_counters(), psutil.disk_io_counters(perdisk=True) or {}
+    total = sum(seconds for mode, seconds in cpu.items() if mode not in _WITHIN)
+    return _Counters(
+        at=time.monotonic(),
+        cpu_total=total,
+        cpu_busy=total - sum(cpu.get(mode, 0.0) for mode in _IDLE),
+        cpu_niced=cpu.get("nice", 0.0),
+        disk_read_bytes=sum(disk.read_bytes for disk in disks.values()),
+        disk_written_bytes=sum(disk.write_bytes for disk in disks.values()),
+        disk_busy_seconds=max((getattr(disk, "busy_time", 0) / 1000 for disk in disks.values()), default=0.0),  # the busiest one; psutil says ms
+        network_sent_bytes=network.bytes_sent,
+        network_received_bytes=network.bytes_recv,
+        network_errors=network.errin + network.errout,
+    )
+
+
+def _open_files() -> tuple[float, float]:
+    """Open on the whole host, and the most there may be; zeros where the kernel does not say."""
+    try:
+        allocated, _, most = OPEN_FILES.read_text().split()[:3]
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    return float(allocated), float(most)
 
 
 def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
+
+
+def mean(samples: Sequence[Values]) -> Values:
+    """The mean of each value over some seconds, as it is kept; names of the last sample."""
+    return {name: sum(one.get(name, 0.0) for one in samples) / len(samples) for name in samples[-1]} if samples else {}
 
 
 def thinned(points: list[tuple[datetime, Values]], most: int) -> list[tuple[datetime, Values]]:

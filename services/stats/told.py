@@ -1,4 +1,4 @@
-"""What Alertmanager tells (its webhook, version 4) as values of ours, and which bodies are old. Pure.
+"""What Alertmanager tells (its webhook, version 4) as values of ours, and how its bodies are known again. Pure.
 
 Only the labels of ``LABELS`` are kept: what a rule may say about a site is a closed set.
 """
@@ -6,15 +6,14 @@ Only the labels of ``LABELS`` are kept: what a rule may say about a site is a cl
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from isocenter.errors import Conflict
-
 LABELS = ("service", "instance", "job", "device", "mountpoint", "kind", "stage", "receiver")
 SEVERITIES = frozenset({"info", "warning", "critical"})
+# Alertmanager itself sends the same bytes again only after its repeat_interval (4 h in deploy/alertmanager); sooner is a replay.
+BODIES_KEPT = timedelta(hours=1)
 SOURCE = "alertmanager:"  # begins the fingerprint; the sampler's begin with "<host>/"
 
 
@@ -56,27 +55,6 @@ def _number(text: str | None) -> float | None:
     return value if abs(value) < 1e300 else None  # no NaN, no infinity: JSON has neither
 
 
-class Bodies:
-    """Digests of the bodies taken within ``KEPT``.
-
-    Alertmanager itself sends the same bytes again only after its repeat_interval (4 h in deploy/alertmanager); sooner is a replay.
-    """
-
-    KEPT = timedelta(hours=1)
-    MOST = 10_000
-
-    def __init__(self) -> None:
-        self._taken: OrderedDict[bytes, datetime] = OrderedDict()
-
-    def check(self, body: bytes, at: datetime) -> bytes:
-        """The body's digest; Conflict when it was taken before."""
-        while self._taken and (len(self._taken) > self.MOST or next(iter(self._taken.values())) < at - self.KEPT):
-            self._taken.popitem(last=False)
-        digest = hashlib.sha256(body).digest()
-        if digest in self._taken:
-            raise Conflict("This notice was taken before; the same body is not taken twice.")
-        return digest
-
-    def remember(self, digest: bytes, at: datetime) -> None:
-        """After the commit: a body that could not be written may come again."""
-        self._taken[digest] = at
+def digest_of(body: bytes) -> str:
+    """SHA-256 in hex: what a body is known by."""
+    return hashlib.sha256(body).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,7 +41,8 @@ class Remembered(Generic[Value]):
         known = kept is not None and not failed and kept[0] > time.monotonic()
         self._looked(known)
         if kept is not None and known:
-            return await asyncio.shield(kept[1])
+            # Without the wait in nearly every case: a shield costs more than all the rest of a look.
+            return kept[1].result() if kept[1].done() else await asyncio.shield(kept[1])
         # A task of its own: the look-up must not die with the first client that asked and went.
         future = asyncio.ensure_future(look_up())
         self._kept[key] = (time.monotonic() + self._seconds, future)
@@ -66,29 +67,42 @@ class Seen:
 
     series: SeriesSeen
     instances: tuple[InstanceSeen, ...]
-
-    @property
-    def held(self) -> bool:
-        return self.series.held or any(instance.held for instance in self.instances)
+    by_uid: Mapping[str, InstanceSeen]
+    held: bool
 
     def instance(self, sop_uid: str) -> InstanceSeen:
-        for instance in self.instances:
-            if instance.sop_uid == sop_uid:
-                return instance
-        raise NotFound(NOTHING)
+        found = self.by_uid.get(sop_uid)
+        if found is None:
+            raise NotFound(NOTHING)
+        return found
 
     @property
     def cache_control(self) -> bytes:
         return b"no-store" if self.held else b"private, max-age=300"
 
 
+class _Instances:
+    """The current instances of a series, all of them and those that everybody with the grant may see; made once a look-up and not once a request."""
+
+    __slots__ = ("all", "any_held", "every_uid", "visible", "visible_uid")
+
+    def __init__(self, found: Sequence[InstanceSeen]) -> None:
+        self.all = tuple(found)
+        self.any_held = any(instance.held for instance in found)
+        self.visible = tuple(instance for instance in found if not instance.held) if self.any_held else self.all
+        self.every_uid = {instance.sop_uid: instance for instance in reversed(self.all)}
+        self.visible_uid = {instance.sop_uid: instance for instance in reversed(self.visible)} if self.any_held else self.every_uid
+
+
 class Access:
     """Answers who may see what, for all routes of this process."""
 
-    def __init__(self, resources: Resources, counted: ViewerMetrics) -> None:
+    def __init__(self, resources: Resources, counted: ViewerMetrics, wake: Callable[[], None] = lambda: None) -> None:
+        """``wake`` is called when somebody looks at a series not looked at lately: pictures will be wanted."""
         self.resources = resources
+        self._wake = wake
         self._series: Remembered[SeriesSeen | None] = Remembered(REMEMBERED_SECONDS, 4096, lambda hit: counted.looked("series", hit=hit))
-        self._instances: Remembered[list[InstanceSeen]] = Remembered(REMEMBERED_SECONDS, 64, lambda hit: counted.looked("instances", hit=hit))
+        self._instances: Remembered[_Instances] = Remembered(REMEMBERED_SECONDS, 128, lambda hit: counted.looked("instances", hit=hit))
         self._noted: OrderedDict[tuple[str, str, int], None] = OrderedDict()
 
     async def see(self, principal: Principal, series_uid: str, *, study_uid: str | None = None, audited: bool = True) -> Seen:
@@ -101,11 +115,11 @@ class Access:
         if found is None or (study_uid is not None and found.study_uid != study_uid):
             raise NotFound(NOTHING)
         instances = await self._instances.get(found.id, lambda: self._instances_of(found))
-        if not principal.may(Permission.REVIEW):
-            instances = [instance for instance in instances if not instance.held]
         if audited or found.held:
             await self._note(principal, found)
-        return Seen(found, tuple(instances))
+        if principal.may(Permission.REVIEW):
+            return Seen(found, instances.all, instances.every_uid, found.held or instances.any_held)
+        return Seen(found, instances.visible, instances.visible_uid, found.held)
 
     def forget(self) -> None:
         """Forget every decision (tests, and a wake-up after a change in this process)."""
@@ -113,12 +127,13 @@ class Access:
         self._instances.clear()
 
     async def _look_up(self, principal: Principal, uid: str) -> SeriesSeen | None:
+        self._wake()
         async with self.resources.db.read() as session:
             return await store.series_seen(session, principal, uid)
 
-    async def _instances_of(self, seen: SeriesSeen) -> list[InstanceSeen]:
+    async def _instances_of(self, seen: SeriesSeen) -> _Instances:
         async with self.resources.db.read() as session:
-            return await store.instances_of(session, seen.id)
+            return _Instances(await store.instances_of(session, seen.id))
 
     async def _note(self, principal: Principal, seen: SeriesSeen) -> None:
         """The audit rows of a look, written before anything is sent; once an hour per account and study (held: series) in this process."""

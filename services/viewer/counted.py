@@ -23,9 +23,7 @@ class ViewerMetrics:
             self.frames.labels(way)
         for way in ("stored", "drawn"):
             self.tiles.labels(way)
-        for cache in CACHES:
-            for result in ("hit", "miss"):
-                self.cache.labels(cache, result)
+        self._looked = {(cache, hit): self.cache.labels(cache, "hit" if hit else "miss") for cache in CACHES for hit in (True, False)}
 
     def looked(self, cache: str, *, hit: bool) -> None:
-        self.cache.labels(cache, "hit" if hit else "miss").inc()
+        self._looked[cache, hit].inc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 from starlette.types import Scope
@@ -75,10 +76,17 @@ class ObjectForm:
 
 def wanted_of(scope: Scope) -> list[Wanted]:
     """The entries of Accept, by quality; the query's ``accept`` counts first (PS3.18 8.3.3.1). Empty = anything."""
-    query = parse_qs(scope["query_string"].decode("latin-1")).get("accept", [])
+    raw = scope["query_string"]
+    query = parse_qs(raw.decode("latin-1")).get("accept", []) if b"accept" in raw or b"%" in raw else []
     header = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    return list(_parsed(tuple(query or header)))
+
+
+@lru_cache(maxsize=256)
+def _parsed(texts: tuple[str, ...]) -> tuple[Wanted, ...]:
+    """A client sends the same Accept with each of its thousand frames."""
     entries: list[tuple[float, Wanted]] = []
-    for text in query or header:
+    for text in texts:
         for entry in re.findall(r'(?:[^,"]|"[^"]*")+', text):
             message = Message()
             message["content-type"] = entry.strip()
@@ -91,7 +99,7 @@ def wanted_of(scope: Scope) -> list[Wanted]:
             multipart = media_type == "multipart/related"
             part = parameters.get("type", "*/*").lower() if multipart else media_type
             entries.append((quality, Wanted(multipart, part, parameters.get("transfer-syntax", ""))))
-    return [wanted for quality, wanted in sorted(entries, key=lambda pair: -pair[0]) if quality > 0]
+    return tuple(wanted for quality, wanted in sorted(entries, key=lambda pair: -pair[0]) if quality > 0)
 
 
 def document_type(wanted: list[Wanted]) -> str | None:

@@ -6,12 +6,9 @@ drawn by OpenSlide.
 
 from __future__ import annotations
 
-import asyncio
 import math
-import shutil
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +18,9 @@ from PIL import Image
 
 from isocenter.errors import InvalidInput, NotFound
 from isocenter.imaging.tiles import TileIndex, spliced, tile_index
-from services.viewer.counted import ViewerMetrics
-from services.viewer.frames import Bytes
-from services.viewer.store import InstanceSeen
 
 TILE_PX = 254  # only for slides without a grid of their own
-OPEN_MOST = 16
-CACHE_BYTES = 20 << 30  # slides of an S3 store are brought here once
+OPEN_MOST = 8  # in one decoder; OpenSlide keeps up to 32 MiB of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,53 +126,33 @@ class Slide:
         return np.asarray(flat)
 
 
-class Slides:
-    """Open slides, the last 16; slides of an S3 store are brought to a size-capped folder first."""
+@dataclass(frozen=True, slots=True)
+class SlideFacts:
+    """What the service knows of a slide that only a decoder has open. ``index``: None when no tile of it is stored as a viewer takes it."""
 
-    def __init__(self, reader: Bytes, cache: Path, counted: ViewerMetrics) -> None:
-        self._reader = reader
-        self._counted = counted
-        self._cache = cache
-        self._open: OrderedDict[str, Slide] = OrderedDict()
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._guard = threading.Lock()
+    width_px: int
+    height_px: int
+    tile_px: int
+    mpp: float | None
+    index: TileIndex | None
 
-    async def open(self, instance: InstanceSeen) -> Slide:
-        """The slide of an instance; opened once for all who ask at the same time."""
-        key = instance.sha256
-        self._counted.looked("slides", hit=key in self._open)
-        if key in self._open:
-            self._open.move_to_end(key)
-            return self._open[key]
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
-            if key not in self._open:
-                path = self._reader.store(instance.object_key).path(instance.object_key)
-                self._open[key] = await asyncio.to_thread(self._bring, instance) if path is None else await asyncio.to_thread(Slide, path)
-                while len(self._open) > OPEN_MOST:
-                    # Not closed here: a thread may be reading it. It closes when nobody holds it any more.
-                    self._open.popitem(last=False)
-        self._locks.pop(key, None)
-        return self._open[key]
 
-    def _bring(self, instance: InstanceSeen) -> Slide:
-        with self._guard:
-            self._cache.mkdir(parents=True, exist_ok=True)
-            path = self._cache / instance.sha256
-            if not path.exists():
-                self._make_room(instance.size_bytes)
-                part = path.with_suffix(".part")
-                self._reader.store(instance.object_key).download(instance.object_key, part)
-                part.replace(path)
-            path.touch()
-        return Slide(path)
+@lru_cache(maxsize=OPEN_MOST)
+def _opened(path: Path) -> Slide:
+    """Names are content addressed: what was opened under one stays true."""
+    return Slide(path)
 
-    def _make_room(self, size_bytes: int) -> None:
-        """Remove the slides not asked for the longest until ``size_bytes`` more fit; open ones stay readable on Linux."""
-        kept = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in self._cache.iterdir())
-        used = sum(size for _, size, _ in kept)
-        for _, size, file in kept:
-            if used + size_bytes <= min(CACHE_BYTES, shutil.disk_usage(self._cache).total // 2):
-                break
-            file.unlink(missing_ok=True)
-            used -= size
+
+def slide_facts(path: Path) -> SlideFacts:
+    slide = _opened(path)
+    return SlideFacts(slide.width_px, slide.height_px, slide.tile_px, slide.mpp, slide.index)
+
+
+def slide_region(path: Path, left: int, top: int, width: int, height: int, downsample: int) -> NDArray[np.uint8]:
+    """As :meth:`Slide.region`."""
+    return _opened(path).region(left, top, width, height, downsample)
+
+
+def slide_overview(path: Path, size_px: int) -> NDArray[np.uint8]:
+    """As :meth:`Slide.overview`."""
+    return _opened(path).overview(size_px)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.routing import Route
@@ -16,16 +20,47 @@ from isocenter.imaging.decode import PixelsUnreadable
 from isocenter.resources import Resources
 from isocenter.web import principal_of_scope, send_problem
 
+log = logging.getLogger(__name__)
+
 Headers = list[tuple[bytes, bytes]]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+class ClientGone(Exception):
+    """The client closed its connection; nobody waits for the answer."""
+
+
+@dataclass
 class Asked:
     """One request to a raw route."""
 
     scope: Scope
+    receive: Receive
     send: Send
     principal: Principal
+    started: bool = False  # the head of the answer is sent: an error can only break the connection now
+    _departure: asyncio.Task[None] | None = None
+
+    async def while_waited_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """What ``work`` returns; ClientGone, and the work cancelled, when the client goes before."""
+        if self._departure is None:  # one a request: an ASGI receive is not for two at a time
+            self._departure = asyncio.create_task(self._gone())
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task, self._departure}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientGone
+            return task.result()
+        finally:
+            task.cancel()
+
+    def close(self) -> None:
+        if self._departure is not None:
+            self._departure.cancel()
+
+    async def _gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     def path(self, name: str) -> str:
         return str(self.scope["path_params"][name])
@@ -37,7 +72,7 @@ class Asked:
     def header(self, name: bytes) -> bytes:
         return next((value for key, value in self.scope["headers"] if key == name), b"")
 
-    async def answer(self, body: bytes, media_type: str, headers: Headers, status: int = 200) -> None:
+    async def answer(self, body: memoryview | bytes, media_type: str, headers: Headers, status: int = 200) -> None:
         """One whole body, or the range of it that the client asks for; 304 without it when the client's ETag is the one in ``headers``."""
         if status == 200 and await self.unchanged(headers):
             return
@@ -75,12 +110,22 @@ class Asked:
         return start, end - start
 
     async def start(self, status: int, headers: Headers) -> None:
+        self.started = True
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
-    async def pieces(self, pieces: AsyncIterator[bytes]) -> None:
-        async for piece in pieces:
-            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+    async def pieces(self, pieces: AsyncIterator[memoryview | bytes]) -> None:
+        """The body piece by piece; nothing more is read when the client goes."""
+
+        async def sent() -> None:
+            async for piece in pieces:
+                await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+
+        await self.while_waited_for(sent())
         await self.send({"type": "http.response.body", "body": b""})
+
+
+asking: ContextVar[Asked | None] = ContextVar("asking", default=None)
+"""The request that is being answered: whose account a picture counts for, and whether anybody still waits for it."""
 
 
 class RawRoute:
@@ -99,17 +144,26 @@ class RawRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["isocenter_route"] = self.path
+        asked = None
         try:
             principal = principal_of_scope(scope, self._resources)
             principal.require(self.permission)
-            await self._answer(Asked(scope, send, principal))
-        except InvalidInput as error:
-            await send_problem(send, self._as_standard(error))
+            asked = Asked(scope, receive, send, principal)
+            asking.set(asked)
+            await self._answer(asked)
+        except ClientGone:
+            log.info("client gone route=%s", self.path)
         except IsocenterError as error:
-            await send_problem(send, error)
+            if asked is not None and asked.started:
+                log.error("answer broken off route=%s kind=%s", self.path, type(error).__name__)
+                raise
+            await send_problem(send, self._as_standard(error))
+        finally:
+            if asked is not None:
+                asked.close()
 
-    def _as_standard(self, error: InvalidInput) -> IsocenterError:
-        if not self._standard or isinstance(error, BadRequest):
+    def _as_standard(self, error: IsocenterError) -> IsocenterError:
+        if not self._standard or not isinstance(error, InvalidInput) or isinstance(error, BadRequest):
             return error
         if isinstance(error, PixelsUnreadable):
             return NotAcceptable(f"{error.detail} The object itself can be retrieved as it is stored.")

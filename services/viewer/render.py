@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import imagecodecs
 import numpy as np
@@ -21,6 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from isocenter.errors import InvalidInput
 from isocenter.imaging.decode import Pixels, decode
 from isocenter.imaging.window import Window, auto_window, to_uint8, windowed
+from services.viewer.quick import plain_header, shown
 
 JPEG_QUALITY = 90
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
@@ -85,6 +86,15 @@ def frame_picture(header: bytes, frame: bytes, number: int, look: Look) -> bytes
         warnings.simplefilter("ignore")
         ds = one_frame(header, frame)
         return _dicom_picture(to_uint8(decode(ds, 0), ds, look.window, number), ds, look)
+
+
+def plain_picture(data: memoryview | bytes, frame_at: int, look: Look) -> bytes | None:
+    """A plain grey frame as JPEG or PNG; ``data``: header and frame, the frame from ``frame_at``. None when it needs :func:`frame_picture`."""
+    if look.annotations or look.profile:
+        return None
+    plain = plain_header(data[:frame_at])
+    pixels = shown(plain, data[frame_at:], look.window) if plain is not None else None
+    return None if pixels is None else picture(_placed(pixels, look), look)
 
 
 def object_picture(data: bytes, number: int, look: Look) -> bytes:
@@ -171,3 +181,24 @@ def picture(pixels: NDArray[np.uint8], look: Look) -> bytes:
         return buffer.getvalue()
     # imagecodecs and not Pillow: it lets go of the interpreter, so two threads encode twice as much (hot-path-serving.md section 4).
     return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), level=look.quality))
+
+
+def raster_picture(data: bytes, look: Look) -> bytes:
+    """A PNG or JPEG as a picture: transparency on white, deep grey by its percentiles; InvalidInput when it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _raster_picture(data, look)
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise InvalidInput("This picture is damaged or too large to be drawn; download it.") from error
+
+
+def _raster_picture(data: bytes, look: Look) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode.startswith("I") or image.mode == "F":
+            return grey_picture(np.asarray(image), look)
+        if "A" in image.getbands() or "transparency" in image.info:
+            layered = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)  # type: ignore[assignment]
+        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    return picture(pixels, replace(look, window=None))

@@ -14,8 +14,8 @@ from sqlalchemy.orm import aliased
 from isocenter.audit import record_view
 from isocenter.auth import Permission, Principal
 from isocenter.db import upsert_ignore
-from isocenter.grants import series_visible_to
-from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Series, Slide, Study, now
+from isocenter.grants import resources_visible_to, series_visible_to
+from isocenter.models import AuditEvent, Instance, Patient, PatientIdentity, Resource, Series, Slide, Study, now
 
 # The grants' own subqueries name Study: the study that a query joins is another one.
 StudyOf = aliased(Study)
@@ -92,6 +92,34 @@ class SlideSeen:
 async def slide_seen(session: AsyncSession, series_id: int) -> SlideSeen | None:
     row = await session.scalar(select(Slide).where(Slide.series_id == series_id))
     return None if row is None else SlideSeen(row.mpp, row.objective_power, row.tile_index_key)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSeen:
+    """A DICOM object that is no image, of one study. ``held``: not released, only reviewers get this far."""
+
+    sha256: str
+    object_key: str
+    size_bytes: int
+    held: bool
+
+
+async def dicom_resources(session: AsyncSession, principal: Principal, series_id: int) -> list[ResourceSeen]:
+    """Those of the series' study that this account may see, oldest first, each content once."""
+    study = select(Series.study_id).where(Series.id == series_id).scalar_subquery()
+    query = select(Resource).where(Resource.study_id == study, Resource.media_type == "application/dicom", resources_visible_to(principal))
+    found: dict[str, ResourceSeen] = {}
+    for row in await session.scalars(query.order_by(Resource.id)):
+        found.setdefault(row.sha256, ResourceSeen(row.sha256, row.object_key, row.size_bytes, row.state != "visible"))
+    return list(found.values())
+
+
+async def note_resource(session: AsyncSession, principal: Principal, seen: ResourceSeen) -> None:
+    """One view event per account, object and hour, of its own for what is held."""
+    if seen.held:
+        await _once_an_hour(session, principal, "view-held", f"resource:{seen.sha256}")
+    else:
+        await record_view(session, principal, f"resource:{seen.sha256}")
 
 
 async def note_view(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:

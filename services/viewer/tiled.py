@@ -6,24 +6,25 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from isocenter.errors import InvalidInput, NotFound
-from isocenter.imaging.tiles import Place, TileIndex, cropped, decoded, spliced, unpack
+from isocenter.imaging.tiles import Place, TileIndex, cropped, spliced, unpack
 from services.viewer import store
 from services.viewer.access import Seen
-from services.viewer.pyramid import DziLevel, Slide, Slides, dzi_levels
+from services.viewer.composing import put_together, resized
+from services.viewer.pyramid import DziLevel, dzi_levels, slide_facts, slide_region
 from services.viewer.render import Look, picture
+from services.viewer.slidefiles import SlideFiles
 from services.viewer.store import InstanceSeen, SlideSeen
 from services.viewer.viewing import Viewing
 
 TILE_QUALITY = 80
 COMPOSED_MOST = 64  # stored tiles that one picture is put together from; more than that is OpenSlide's
 KEPT = 64
-_WHITE = 255
 
 Pixels = NDArray[np.uint8]
 
@@ -39,7 +40,7 @@ class TiledSlide:
     width_px: int
     height_px: int
     tile_px: int
-    _open: Callable[[], Awaitable[Slide]]
+    _file: Callable[[], Awaitable[Path]]
 
     @property
     def levels(self) -> list[DziLevel]:
@@ -82,15 +83,14 @@ class TiledSlide:
         jpeg = await self._jpeg(place)
         if jpeg is None or (place.width_px, place.height_px) == (self.tile_px, self.tile_px):
             return jpeg
-        return await self.viewing.compute(cropped, jpeg, place.width_px, place.height_px)
+        return await self.viewing.decode(cropped, jpeg, place.width_px, place.height_px)
 
     async def region(self, left: int, top: int, width: int, height: int, downsample: int) -> Pixels:
         """(height, width, 3) of a rectangle, in pixels of the level that is ``downsample`` times smaller than the slide."""
         composed = await self._composed(left, top, width, height, downsample)
         if composed is not None:
             return composed
-        slide = await self._open()
-        return await self.viewing.compute(slide.region, left, top, width, height, downsample)
+        return await self.viewing.decode(slide_region, await self._file(), left, top, width, height, downsample)
 
     async def box(self, left: int, top: int, width: int, height: int, out_width: int, out_height: int) -> Pixels:
         """(out_height, out_width, 3) of a rectangle of the full-size slide, from the coarsest level that is fine enough."""
@@ -106,7 +106,7 @@ class TiledSlide:
         pixels = await self.region(first_x, first_y, last_x - first_x, last_y - first_y, downsample)
         if pixels.shape[:2] == (out_height, out_width):
             return pixels
-        return await self.viewing.compute(_resized, pixels, out_width, out_height)
+        return await self.viewing.compute(resized, pixels, out_width, out_height)
 
     async def _composed(self, left: int, top: int, width: int, height: int, downsample: int) -> Pixels | None:
         """Put together from stored tiles of the coarsest level that is no coarser, where few suffice."""
@@ -129,7 +129,7 @@ class TiledSlide:
             if place is not None and jpeg is None:
                 return None  # a damaged tile: OpenSlide may know better
             pieces.append((column * tile - x0, row * tile - y0, jpeg))
-        return await self.viewing.compute(_put_together, pieces, x1 - x0, y1 - y0, width, height)
+        return await self.viewing.decode(put_together, pieces, x1 - x0, y1 - y0, width, height)
 
     async def _jpeg(self, place: Place) -> bytes | None:
         assert self.index is not None
@@ -137,27 +137,10 @@ class TiledSlide:
         return spliced(stored, place.head)
 
 
-def _put_together(pieces: list[tuple[int, int, bytes | None]], full_width: int, full_height: int, width: int, height: int) -> Pixels:
-    canvas = np.full((full_height, full_width, 3), _WHITE, np.uint8)
-    for left, top, jpeg in pieces:
-        if jpeg is None:
-            continue
-        tile = decoded(jpeg)
-        x, y = max(0, left), max(0, top)
-        part = tile[y - top : y - top + full_height - y, x - left : x - left + full_width - x]
-        canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return canvas if (full_width, full_height) == (width, height) else _resized(canvas, width, height)
-
-
-def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
-    method = Image.Resampling.BOX if pixels.shape[1] >= width else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), method))
-
-
 class TiledSlides:
     """The slides asked for lately, the last 64 with their indexes."""
 
-    def __init__(self, viewing: Viewing, slides: Slides) -> None:
+    def __init__(self, viewing: Viewing, slides: SlideFiles) -> None:
         self.viewing = viewing
         self.slides = slides
         self._kept: OrderedDict[tuple[int, str, int], TiledSlide] = OrderedDict()
@@ -186,7 +169,7 @@ class TiledSlides:
             return self._slide(seen, index, told, index.width_px, index.height_px, index.tile_px)
         if seen.series.format == "DICOM":
             raise NotFound("This series has no tile index; it is no slide, or its tiles are no JPEG.")
-        slide = await self.slides.open(only)
+        slide = await self.viewing.decode(slide_facts, await self.slides.path(only))
         local = slide.index
         if local is not None:
             local = TileIndex(local.width_px, local.height_px, local.tile_px, (only.object_key,), local.levels, local.mpp)
@@ -194,9 +177,9 @@ class TiledSlides:
         return self._slide(seen, local, told, slide.width_px, slide.height_px, slide.tile_px)
 
     def _slide(self, seen: Seen, index: TileIndex | None, told: SlideSeen, width: int, height: int, tile: int) -> TiledSlide:
-        async def opened() -> Slide:
+        async def file() -> Path:
             if seen.series.format == "DICOM":
                 raise InvalidInput("This part of the slide is not stored finely enough to be drawn at once; ask for a smaller region.", field="region")
-            return await self.slides.open(seen.instances[0])
+            return await self.slides.path(seen.instances[0])
 
-        return TiledSlide(self.viewing, seen.instances, index, told, width, height, tile, opened)
+        return TiledSlide(self.viewing, seen.instances, index, told, width, height, tile, file)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,18 +19,20 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
-from isocenter.errors import BadRequest, InvalidInput, NotFound, Unavailable
+from isocenter.errors import BadRequest, InvalidInput, NotFound, TooManyRequests
 from isocenter.resources import Resources
 from services.viewer import store
 from services.viewer.access import Access, Seen
 from services.viewer.counted import ViewerMetrics
+from services.viewer.decoders import Decoders
 from services.viewer.frames import Bytes
-from services.viewer.raw import Asked, Headers
-from services.viewer.render import JPEG_QUALITY, Look, frame_picture, object_picture, parse_window
+from services.viewer.negotiate import EXPLICIT_LITTLE_ENDIAN
+from services.viewer.raw import Asked, Headers, asking
+from services.viewer.render import JPEG_QUALITY, Look, frame_picture, object_picture, parse_window, plain_picture
 from services.viewer.store import InstanceSeen
 
-WAITING_MOST = 200
 SIZE_MOST_PX = 8192
+PLAIN_HEADER_BYTES = 64 << 10
 WHOLE_OBJECT_BYTES = 1 << 30  # an object without a frame index is read whole up to this
 
 P = ParamSpec("P")
@@ -39,24 +45,54 @@ class Viewing:
     def __init__(self, resources: Resources, counted: ViewerMetrics) -> None:
         self.resources = resources
         self.counted = counted
-        self.access = Access(resources, counted)
+        settings = resources.settings
+        self.decoders = Decoders(settings.decoders, settings.decode_seconds, settings.decode_memory_bytes)
+        self.access = Access(resources, counted, self.decoders.start)
         self.bytes = Bytes(resources)
-        # Two threads on two cores: decoding and encoding let go of the interpreter, more threads would only wait for it.
+        # Two threads on two cores: encoding and unpacking let go of the interpreter, more threads would only wait for it.
         self._limiter = anyio.CapacityLimiter(max(2, os.cpu_count() or 2))
-        self._waiting = 0
+        self._waiting: Counter[int] = Counter()  # by account; 0 = nobody's request
+        self._drawers = ThreadPoolExecutor(max(2, os.cpu_count() or 2), "draw")
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run arithmetic in the pool; Unavailable when too many already wait for it."""
-        if self._waiting >= WAITING_MOST:
-            raise Unavailable("Too many pictures are being made; try again in a moment.", retry_after=2)
-        self._waiting += 1
+        """Run arithmetic on our own data in a thread; TooManyRequests when too much already waits."""
+        with self._counted():
+            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+
+    async def decode(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run what reads stored bytes in a decoder process, for as long as the client waits; a ``Part`` arrives there as its bytes.
+
+        TooManyRequests when too many wait, DecoderFailed when this one crashes, takes too long or too much memory.
+        """
+        with self._counted():
+            running: Coroutine[Any, Any, T] = self.decoders.run(work, *arguments)
+            asked = asking.get()
+            return await (running if asked is None else asked.while_waited_for(running))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """One picture more, for all and for the account that asks."""
+        asked, settings = asking.get(), self.resources.settings
+        account = 0 if asked is None else asked.principal.account_id
+        if self._waiting.total() >= settings.pictures_waiting:
+            raise TooManyRequests("Too many pictures are being made; try again in a moment.", retry_after=2)
+        if self._waiting[account] >= settings.pictures_an_account:
+            raise TooManyRequests(f"More than {settings.pictures_an_account} pictures are being made for you; try again in a moment.", retry_after=1)
+        self._waiting[account] += 1
         self.counted.waiting.inc()
         self.counted.pictures.inc()
         try:
-            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+            yield
         finally:
-            self._waiting -= 1
+            self._waiting[account] -= 1
+            if not self._waiting[account]:
+                del self._waiting[account]
             self.counted.waiting.dec()
+
+    async def _draw(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As :meth:`compute`, for a millisecond's work: the executor's own queue costs a third of the limiter's hand-over."""
+        with self._counted():
+            return await asyncio.get_running_loop().run_in_executor(self._drawers, lambda: work(*args, **kwargs))
 
     def look_of(self, asked: Asked, media_type: str = "image/jpeg", names: tuple[str, ...] = ("window", "size", "viewport", "quality", "format")) -> Look:
         """``window``, ``size`` or ``viewport``, ``quality`` and ``format`` of a query."""
@@ -90,11 +126,17 @@ class Viewing:
         """Frame ``number`` (1-based) of an instance as a picture."""
         span = await self.bytes.span(instance, number)
         if span is not None and instance.pixel_offset is not None:
-            header = await self.bytes.part(instance.object_key, (0, instance.pixel_offset))
-            return await self.compute(frame_picture, header, await self.bytes.part(instance.object_key, span), number - 1, look)
+            if number == 1 and instance.transfer_syntax_uid == EXPLICIT_LITTLE_ENDIAN and instance.pixel_offset < PLAIN_HEADER_BYTES:
+                # One read of header and frame; a table and an encoder, neither of which parses anything foreign: in a thread of this process.
+                whole = await self.bytes.view(instance.object_key, (0, span[0] + span[1]))
+                plain = await self._draw(plain_picture, whole, instance.pixel_offset, look)
+                if plain is not None:
+                    return plain
+            header = await self.bytes.given(instance.object_key, (0, instance.pixel_offset))
+            return await self.decode(frame_picture, header, await self.bytes.given(instance.object_key, span), number - 1, look)
         if instance.size_bytes > WHOLE_OBJECT_BYTES:
             raise InvalidInput("This object is too large to be drawn without a frame index.", field="frame")
-        return await self.compute(object_picture, await self.bytes.whole(instance.object_key), number - 1, look)
+        return await self.decode(object_picture, await self.bytes.given(instance.object_key), number - 1, look)
 
     async def send_thumbnail(self, asked: Asked, seen: Seen, instance: InstanceSeen | None = None) -> None:
         """The thumbnail made at ingest, or of one DICOM instance the picture of its middle frame."""

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import gzip
 import io
-import threading
-from collections import OrderedDict
+import os
+import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from isocenter.errors import InvalidInput
+from services.viewer.render import Look, grey_picture
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error)
 VOLUME_LIMIT_BYTES = 2 << 30
-KEPT_BYTES = 512 << 20
+# Which side of the patient lies at the left and at the top of a slice (PS3.3 C.7.6.1.1.1 letters).
+SIDES = {"axial": {"left": "R", "top": "A"}, "coronal": {"left": "R", "top": "H"}, "sagittal": {"left": "A", "top": "H"}}
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,12 @@ def read_volume(data: bytes) -> Volume:
         image = nib.Nifti2Image.from_bytes(raw) if raw[4:7] == b"n+2" else nib.Nifti1Image.from_bytes(raw)
         image = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
         values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, KeyError, nib.filebasedimages.ImageFileError) as error:
+    except (*_DAMAGE, nib.filebasedimages.ImageFileError, WrapStructError, HeaderDataError) as error:
         raise InvalidInput("This volume cannot be read.") from error
     if values.dtype.fields:
         values = np.stack([values[name] for name in ("R", "G", "B")], -1).mean(-1)
+    if values.dtype == np.float64:
+        values = values.astype(np.float32)  # to be looked at, half of the memory is enough
     values = values.reshape(*values.shape[:3], -1) if values.ndim > 3 else values.reshape(*values.shape, *([1] * (3 - values.ndim)))
     x, y, z = (float(zoom) for zoom in (*image.header.get_zooms(), 1.0, 1.0)[:3])
     return Volume(values, (x, y, z))
@@ -86,22 +94,32 @@ def _unzipped(data: bytes) -> bytes:
     return bytes(raw)
 
 
-class Volumes:
-    """Volumes read lately, up to 512 MiB; used from the pool's threads."""
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    """What the service knows of a volume whose values lie unpacked in the file ``path``."""
 
-    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, Volume] = OrderedDict()
-        self._lock = threading.Lock()
+    path: Path
+    size_bytes: int
+    counts: dict[str, int]
+    spacing_mm: tuple[float, float, float]
+    ratios: dict[str, float]
+    frames: int
+    axes: dict[str, dict[str, str]]
 
-    def get(self, sha256: str) -> Volume | None:
-        with self._lock:
-            if sha256 in self._kept:
-                self._kept.move_to_end(sha256)
-            return self._kept.get(sha256)
 
-    def put(self, sha256: str, volume: Volume) -> None:
-        with self._lock:
-            self._kept[sha256] = volume
-            while len(self._kept) > 1 and sum(kept.values.nbytes for kept in self._kept.values()) > self._most_bytes:
-                self._kept.popitem(last=False)
+def unpack_volume(data: bytes, path: Path) -> VolumeFacts:
+    """Read a volume and write its values to ``path`` (numpy's own format), so that a slice is a few pages of a file."""
+    volume = read_volume(data)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.save(file, volume.values)
+    part.replace(path)
+    counts = {plane: volume.count(plane) for plane in PLANES}
+    ratios = {plane: pixel_ratio(volume, plane) for plane in PLANES}
+    return VolumeFacts(path, path.stat().st_size, counts, volume.spacing_mm, ratios, volume.frames, SIDES)
+
+
+def slice_picture(path: Path, spacing_mm: tuple[float, float, float], plane: str, index: int, frame: int, look: Look) -> bytes:
+    """A slice of an unpacked volume as a picture; InvalidInput when there is no such slice."""
+    volume = Volume(np.load(path, mmap_mode="r"), spacing_mm)
+    return grey_picture(volume.slice(plane, index, frame), look)

@@ -95,3 +95,63 @@ def test_without_a_token_every_command_says_how_to_sign_in(served, capsys):
 def test_importing_the_client_imports_neither_httpx_nor_numpy_nor_torch():
     code = "import sys; from isocenter_client import Client, Dataset; print([m for m in ('httpx', 'numpy', 'torch', 'pydicom') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_pull_as_a_layout_has_the_server_convert_and_brings_its_files(served, signed_in, capsys, tmp_path):
+    run_exports(served)
+    isc(capsys, "freeze", "pics", "--disease", "liver", "--where", "format=NIFTI")
+    code, out, err = isc(capsys, "pull", "pics@1", "--as", "labels", "--option", 'impute=["age"]', "--to", tmp_path / "labels")
+    assert code == 0, err
+    assert "imputed" in (tmp_path / "labels" / "labels.csv").read_text().splitlines()[0]
+    assert Dataset(tmp_path / "labels").verify() == []
+    code, out, err = isc(capsys, "pull", "pics@1", "--as", "labels", "--option", 'impute=["age"]', "--to", tmp_path / "labels", "--json")
+    assert (code, json.loads(out)["cases"]) == (0, 1), err
+    code, out, _ = isc(capsys, "export", "pics@1", "--json")
+    assert [(item["format"], item["state"]) for item in json.loads(out)] == [("labels", "finished")]
+    code, out, err = isc(capsys, "export", "pics@1", "labels")
+    assert (code, "isc pull pics@1 --as labels" in out) == (0, True), err
+    code, _, err = isc(capsys, "export", "pics@1", "nifti", "--option", "slices=all")
+    assert code == 1
+    assert "no option 'slices'" in err
+
+
+def run_exports(served):
+    """The service's background, which a served app's lifespan would start."""
+
+    async def begin() -> None:
+        exporter = served.site.app.state.exporter
+        exporter.workers.inline = True
+        exporter.start()
+
+    served.call(begin)
+
+
+def test_versions_are_compared_by_name_and_number(signed_in, capsys):
+    isc(capsys, "freeze", "thin", "--disease", "liver")
+    isc(capsys, "freeze", "thin", "--disease", "liver", "--where", "Modality=CT")
+    code, out, err = isc(capsys, "compare", "thin@1", "2")
+    assert code == 0, err
+    assert "removed 1" in out
+    assert "  - LIV-000002" in out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_names_the_commands_and_their_options(capsys, shell):
+    code, out, _ = isc(capsys, "completion", shell)
+    assert code == 0
+    assert "freeze" in out
+    assert "split" in out
+    if shell == "bash":
+        typed = f'{out}\nCOMP_WORDS=(isc pull --j); COMP_CWORD=2; _isc; echo "${{COMPREPLY[@]}}"'
+        assert subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True).stdout.split() == ["--jobs", "--json"]
+
+
+async def test_async_client_counts_and_finds_as_the_other_does(served, signed_in):
+    from isocenter_client import AsyncClient
+
+    async with AsyncClient() as client:
+        assert (await client.count(disease="liver"))["cases"] == 4
+        assert [case["key"] async for case in client.find(disease="liver", Modality="MR")] == ["LIV-000002"]
+        version = await client.freeze("thin", disease="liver")
+        assert (await client.version(version.reference))["digest"] == version.digest
+        assert "thin" in [item["name"] for item in await client.datasets()]

@@ -145,8 +145,10 @@ def _self_signed(folder: Path) -> None:
 def test_nginx_configuration_when_checked_then_is_accepted(repo_root: Path, tmp_path: Path) -> None:
     require_programs("nginx", "nginx")
     configuration = (repo_root / "deploy" / "nginx.conf").read_text()
-    assert "server gateway:8600;" in configuration
-    (tmp_path / "nginx.conf").write_text(configuration.replace("server gateway:8600;", "server 127.0.0.1:8600;"))
+    for service in ("gateway", "viewer"):
+        assert f"server {service}:8600;" in configuration
+        configuration = configuration.replace(f"server {service}:8600;", "server 127.0.0.1:8600;")
+    (tmp_path / "nginx.conf").write_text(configuration)
     (tmp_path / "logs").mkdir()
     _self_signed(tmp_path / "tls")
     done = _run(str(find_program("nginx")), "-t", "-q", "-p", f"{tmp_path}/", "-c", str(tmp_path / "nginx.conf"), cwd=tmp_path)

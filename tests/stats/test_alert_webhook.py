@@ -85,6 +85,12 @@ async def test_webhook_when_an_alert_fires_and_ends_then_one_alert_begins_and_en
     assert len(await desk.alerts()) == 3
 
 
+async def test_webhook_when_grafana_tells_then_taken_as_of_alertmanager(desk: Desk) -> None:
+    """Grafana 11, "webhook notifier": the same body with version 1 and more fields."""
+    content = body(notice("aa")) | {"version": "1", "orgId": 1, "title": "[FIRING:1]", "state": "alerting", "message": "x"}
+    assert (await desk.tell(content)).json() == {"changed": 1}
+
+
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET[:-1], SECRET + "x"])
 async def test_webhook_when_the_secret_is_wrong_then_401_and_nothing_is_written(desk: Desk, secret: str) -> None:
     answer = await desk.tell(body(notice("aa")), secret)
@@ -107,6 +113,10 @@ async def test_webhook_when_a_body_is_replayed_then_409_and_nothing_changes(desk
     again = await desk.tell(body(notice("aa")))
     assert (again.status_code, again.headers["content-type"], again.json()["type"]) == (409, "application/problem+json", "/problems/conflict")
     assert (await desk.tell(body(notice("aa", "resolved")))).status_code == 200
+    restarted = create_app(desk.resources.settings, desk.resources)  # what was taken is known to a new process too
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=restarted), base_url="http://localhost") as client:
+        answer = await client.post(WEBHOOK, content=again.request.content, headers=again.request.headers)
+        assert answer.status_code == 409
     other_bytes = await desk.tell(body(notice("aa")) | {"receiver": "other"})  # not the same bytes, but the same old alert
     assert other_bytes.status_code == 409
     assert await desk.alerts("?open=true") == []

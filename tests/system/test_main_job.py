@@ -5,6 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +144,31 @@ def test_dataset_when_frozen_and_pulled_then_every_byte_is_verified(platform: Pl
     for entry in manifest["files"]:
         raw = (folder / entry["path"]).read_bytes()
         assert not any(name.encode() in raw or name.encode("gb18030") in raw for name in names), entry["path"]
+
+
+def test_three_commands_of_the_readme_when_run_then_bring_balanced_thin_nodules_as_nifti_that_load_in_three_lines(
+    platform: Platform, api: Api, imported: dict[str, Any], tmp_path: Path
+) -> None:
+    from isocenter_client import Dataset
+
+    token = api.post("/tokens", {"name": f"three-{platform.mode}", "days": 1}, status=201)["token"]
+    environment = {**os.environ, "ISOCENTER_URL": platform.url, "ISOCENTER_TOKEN": token, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    lines = re.findall(r"^\.venv/bin/isc +(.+)$", readme, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["find", "freeze", "pull"]
+    for line in lines:
+        command = [sys.executable, "-m", "isocenter_client.cli", *shlex.split(line)]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"isc {line}: {done.stdout}{done.stderr}"
+    data = Dataset(tmp_path / "data")
+    rows, images = data.rows(), data.images()
+    assert {row["label"] for row in rows} == {"0", "1"}
+    assert sorted(row["label"] for row in data.rows("train")) == ["0", "1"], "train is balanced"
+    assert all(40 <= int(row["age"]) <= 70 for row in rows)
+    assert {(image["format"], image["slice_thickness_mm"]) for image in images} == {("NIFTI", "1.25")}
+    assert data.array(images[0]).shape[0] == 1
+    assert data.array(images[0]).min() < -900, "air in Hounsfield units"
+    assert data.verify() == []
 
 
 def test_withdraw_when_an_import_is_taken_back_then_its_cases_are_gone(platform: Platform, api: Api, imported: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from isocenter.models import Instance, Series, Slide, Study
 from services.viewer.app import create_app
 
 # The import of all files takes most of the time, so this runs where the other long tests do.
-pytestmark = [pytest.mark.shared, pytest.mark.soak, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.shared, pytest.mark.soak, pytest.mark.timeout(900)]
 
 
 def _expected(ds: pydicom.Dataset, number: int) -> np.ndarray | None:
@@ -49,7 +49,9 @@ def _received(ds: pydicom.Dataset, body: bytes, expected: np.ndarray) -> np.ndar
 
 async def test_released_files_when_viewed_then_equal_to_pydicoms_decoding(tmp_path: Path, shared_data: Path) -> None:
     async for service in open_ingest("", tmp_path, executor="processes:2", batch_files=64, import_roots=str(shared_data)):
-        view = await service.run(shared_data / "images")
+        source = {"kind": "folder", "path": str(shared_data / "images")}
+        order = {"hospital": "H1", "source": source, "tables": [], "diseases": "auto"}
+        view = await service.wait((await service.call("POST", "/imports", order, status=201))["key"], 400)
         assert view["state"] == "finished"
         resources = service.resources
         headers = {PRINCIPAL_HEADER: sign(Principal(1, "rev", Role.REVIEWER), resources.key)}

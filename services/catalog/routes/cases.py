@@ -21,6 +21,8 @@ from services.catalog.schemas.search import FacetQuery, Facets
 from services.catalog.store import bulk, counting
 from services.catalog.store import case_detail as detail_store
 from services.catalog.store import cases as store
+from services.catalog.store import diseases as disease_store
+from services.catalog.store.facets import FACET_NAMES
 
 router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 
@@ -35,6 +37,14 @@ def _filter(disease: Codes, label: Codes, label_state: Codes, sex: Codes, modali
     if bounds := {key: value for key, value in (("gte", age_gte), ("lte", age_lte)) if value is not None}:
         document["ranges"] = {"age": bounds}
     return parse_filter(document)
+
+
+async def _checked(opened: Resources, who: Principal, query: Filter) -> Filter:
+    """The filter, once its diseases are known to exist for this account."""
+    if "disease" in query.names():
+        async with opened.db.read() as session:
+            await disease_store.check_diseases(session, who, query)
+    return query
 
 
 @router.get("")
@@ -73,7 +83,7 @@ async def count_cases(
     deleted: bool = False,
 ) -> CaseCount:
     query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
-    return await counting.count(opened, who, query, prefix=q, deleted=deleted)
+    return await counting.count(opened, who, await _checked(opened, who, query), prefix=q, deleted=deleted)
 
 
 @router.get("/facets")
@@ -89,14 +99,15 @@ async def facets_of_cases(
     age_lte: Years = None,
 ) -> Facets:
     """All facets under the most used filters; POST takes any."""
-    return await counting.facets(opened, who, _filter(disease, label, label_state, sex, modality, age_gte, age_lte))
+    query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
+    return await counting.facets(opened, who, await _checked(opened, who, query))
 
 
 @router.post("/facets")
 async def facets_of_search(opened: Opened, who: CatalogReader, body: FacetQuery) -> Facets:
     """Facets with counts under the filter, each with its own condition put aside."""
-    query = parse_filter(body.query)
-    names = counting.FACET_NAMES if body.names is None else tuple(dict.fromkeys(attribute_of(name, "names").name for name in body.names))
+    query = await _checked(opened, who, parse_filter(body.query))
+    names = FACET_NAMES if body.names is None else tuple(dict.fromkeys(attribute_of(name, "names").name for name in body.names))
     return await counting.facets(opened, who, query, names)
 
 
@@ -109,7 +120,7 @@ async def search_cases(opened: Opened, who: CatalogReader, body: CaseSearch) -> 
 async def _page(opened: Resources, who: Principal, query: Filter, *, prefix: str, deleted: bool, cursor: str | None, limit: int) -> CasePage:
     """Without a filter the index answers at once; which rows meet one the column copy says (a rare value is one scan, not 80,000 probes)."""
     ids = None
-    if query.names():
+    if (await _checked(opened, who, query)).names():
         after = key_after(cursor) if cursor else ""
         ids = await counting.found_on_page(opened, who, query, prefix=prefix, deleted=deleted, after=after, limit=limit + 1)
     async with opened.db.read() as session:
@@ -118,7 +129,7 @@ async def _page(opened: Resources, who: Principal, query: Filter, *, prefix: str
 
 @router.post("/count")
 async def count_search(opened: Opened, who: CatalogReader, body: CaseQuery) -> CaseCount:
-    return await counting.count(opened, who, parse_filter(body.query))
+    return await counting.count(opened, who, await _checked(opened, who, parse_filter(body.query)))
 
 
 @router.post("/bulk")

@@ -7,21 +7,24 @@ from functools import partial
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import StreamingResponse
 
 from isocenter.audit import record
+from isocenter.auth import Principal
 from isocenter.changes import note_changes
 from isocenter.errors import Conflict, InvalidInput
 from isocenter.models import Dataset, DatasetVersion, now
 from isocenter.paging import Cursor, Limit
 from isocenter.resources import Resources
-from isocenter.search import parse_filter
-from isocenter.web import CatalogReader, Freezer, Opened
+from isocenter.search import Filter, parse_filter
+from isocenter.web import CatalogReader, Freezer, Opened, check_revision, etag
 from services.catalog import tables
 from services.catalog.balance import parse_balance, parse_folds
 from services.catalog.card import make_card
+from services.catalog.events import Told, events
 from services.catalog.freeze import Frozen, Preparation, freeze
-from services.catalog.schemas.datasets import DatasetDetail, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
+from services.catalog.schemas.datasets import DatasetDetail, DatasetEdit, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
 from services.catalog.split import parse_recipe
 from services.catalog.store import datasets as store
 from services.catalog.store import diseases as disease_store
@@ -55,27 +58,85 @@ async def add_dataset(opened: Opened, who: Freezer, body: DatasetIn) -> DatasetO
 
 
 @router.get("/{name}")
-async def get_dataset(opened: Opened, who: CatalogReader, name: str) -> DatasetDetail:
+async def get_dataset(opened: Opened, who: CatalogReader, name: str, response: Response) -> DatasetDetail:
     async with opened.db.read() as session:
-        return await store.dataset_detail(session, await store.dataset_of(session, who, name))
+        row = await store.dataset_of(session, who, name)
+        response.headers.update(etag(row.revision))
+        return await store.dataset_detail(session, row)
 
 
-@router.post("/{name}/versions", status_code=201)
-async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn) -> VersionDetail:
-    """Freeze: an immutable version of what matches now. Objects first, then all rows in one transaction."""
+@router.patch("/{name}")
+async def edit_dataset(opened: Opened, who: Freezer, name: str, body: DatasetEdit, request: Request, response: Response) -> DatasetOut:
+    """Title, description and licence; cards of versions that are frozen keep theirs."""
+    changes = {key: value for key, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    async with opened.db.write() as session:
+        row = await store.dataset_to_edit(session, who, name)
+        check_revision(request, row.revision)
+        before = {key: getattr(row, key) for key in changes}
+        for key, value in changes.items():
+            setattr(row, key, value)
+        row.revision += 1
+        record(session, who, "change", f"dataset:{name}", before=before, after=changes)
+        await session.flush()
+        made = await store.shown(session, row)
+        response.headers.update(etag(row.revision))
+    return made
+
+
+@router.delete("/{name}", status_code=204)
+async def delete_dataset(opened: Opened, who: Freezer, name: str, request: Request) -> None:
+    """Hide a dataset with its versions; it can be restored, and its name stays taken."""
+    async with opened.db.write() as session:
+        row = await store.dataset_to_edit(session, who, name)
+        check_revision(request, row.revision)
+        await store.delete_dataset(session, row)
+        record(session, who, "delete", f"dataset:{name}")
+    request.app.state.downloads.forget()
+
+
+@router.post("/{name}/restore")
+async def restore_dataset(opened: Opened, who: Freezer, name: str) -> DatasetOut:
+    async with opened.db.write() as session:
+        row = await store.dataset_to_edit(session, who, name, deleted=True)
+        row.deleted_at, row.revision = None, row.revision + 1
+        record(session, who, "restore", f"dataset:{name}")
+        await session.flush()
+        made = await store.shown(session, row)
+    return made
+
+
+@router.post("/{name}/versions", status_code=201, response_model=VersionDetail, responses={201: {"content": {"text/event-stream": {}}}})
+async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn, request: Request) -> VersionDetail | Response:
+    """Freeze: an immutable version of what matches now. Objects first, then all rows in one transaction.
+
+    With ``Accept: text/event-stream`` its progress comes as events ``progress`` {step, done, total}, at the end ``version`` or ``problem``.
+    """
     query = parse_filter(body.query)
     split = parse_recipe(body.split, body.seed) if body.split is not None else None
     preparation = Preparation(split, parse_balance(body.balance, body.balance_parts, split), parse_folds(body.folds), body.seed)
+    async with opened.db.read() as session:
+        await store.dataset_to_freeze(session, who, name)
+
+    async def work(told: Told) -> VersionDetail:
+        return await _freeze(opened, who, name, body, query, preparation, told)
+
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return StreamingResponse(events(work), 201, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return await work(lambda step, done, total: None)
+
+
+async def _freeze(opened: Resources, who: Principal, name: str, body: FreezeIn, query: Filter, preparation: Preparation, told: Told) -> VersionDetail:
     async with freezing.snapshot(opened.db) as session:
         dataset = await store.dataset_to_freeze(session, who, name)
         about, origin = await freezing.about_of(session, dataset, query, body.label_states)
-        found = await freezing.gather(session, who, dataset, query, body.label_states)
+        found = await freezing.gather(session, who, dataset, query, body.label_states, partial(told, "gather"))
     if not found.cases:
         why = ", ".join(f"{name} {number}" for name, number in found.left_out.items() if number) or "no case matches the filter"
         raise InvalidInput(f"No case with a label that counts and released images matches ({why}).", field="query", left_out=found.left_out)
+    told("write", 0, 1)
     origin = replace(origin, policies=found.policies)
     frozen = await anyio.to_thread.run_sync(partial(freeze, found.cases, origin, preparation, found.left_out))
-    await anyio.to_thread.run_sync(partial(_put, opened, frozen))
+    await anyio.to_thread.run_sync(partial(put_frozen, opened, frozen))
     async with opened.db.write() as session:
         number = await freezing.next_number(session, dataset.id)
         card = make_card(replace(about, number=number), frozen.manifest, frozen.counts, frozen.digest)
@@ -109,7 +170,7 @@ def manifest_key(digest: str) -> str:
     return f"datasets/{digest}/manifest.json"
 
 
-def _put(resources: Resources, frozen: Frozen) -> None:
+def put_frozen(resources: Resources, frozen: Frozen) -> None:
     """Content addressed: writing a version twice is harmless, and a crash before the rows leaves only an orphan."""
     folder = f"datasets/{frozen.digest}"
     resources.store.put_bytes(f"{folder}/labels.csv", tables.labels_csv(frozen.manifest).encode())

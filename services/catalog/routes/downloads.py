@@ -31,6 +31,7 @@ from services.catalog.freeze import extension_of
 from services.catalog.noted import Noted
 from services.catalog.ranges import parse_range
 from services.catalog.store import datasets as store
+from services.catalog.store import exports
 from services.catalog.store import series as series_store
 
 ACCESS_SECONDS = 5  # how long a look at grants and withdrawal holds while one account fetches the files of one version
@@ -95,6 +96,12 @@ class Versions:
         self.resources = resources
         self.noted = noted
         self._access: OrderedDict[tuple[int, str, str, int], tuple[float, int, str]] = OrderedDict()
+        self._exports: OrderedDict[tuple[int, str], tuple[float, int, str]] = OrderedDict()
+
+    def forget(self) -> None:
+        """Look at grants and withdrawals anew: what this process changes counts at once, what another one does after ACCESS_SECONDS."""
+        self._access.clear()
+        self._exports.clear()
 
     async def manifest(self, scope: Scope, principal: Principal) -> Body:
         """The stored manifest with name, number and digest put before its first member."""
@@ -119,6 +126,37 @@ class Versions:
             found = await store.stored_file(session, version_id, sha256)
         name = f"{sha256[:16]}.{extension_of(found.media_type, found.key)}"
         return Body(self.resources.store, found.key, found.size_bytes, found.media_type, f'"{sha256}"', name)
+
+    async def export_manifest(self, scope: Scope, principal: Principal) -> Body:
+        """The manifest of a finished export, as its digest is over it."""
+        export_id, digest = await self._export(scope, principal)
+        objects, key = self.resources.store, f"{exports.folder_of(export_id)}/manifest.json"
+        size = await anyio.to_thread.run_sync(objects.size, key)
+        return Body(objects, key, size, "application/json", f'"{digest}"', "manifest.json", cache="private, no-cache")
+
+    async def export_file(self, scope: Scope, principal: Principal) -> Body:
+        sha256 = _sha256(scope)
+        export_id, _ = await self._export(scope, principal)
+        objects, key = self.resources.store, f"{exports.folder_of(export_id)}/files/{sha256}"
+        try:
+            size = await anyio.to_thread.run_sync(objects.size, key)
+        except NotFound:
+            raise NotFound("The export holds no file of this hash.", field="sha256") from None
+        return Body(objects, key, size, "application/octet-stream", f'"{sha256}"', sha256[:16])
+
+    async def _export(self, scope: Scope, principal: Principal) -> tuple[int, str]:
+        """Row id and digest of a finished export of a version that may be served."""
+        name, number, version_id, _ = await self._version(scope, principal)
+        key, moment = str(scope["path_params"]["key"]), time.monotonic()
+        known = self._exports.get((version_id, key))
+        if known is None or known[0] < moment:
+            async with self.resources.db.read() as session:
+                _, version = await store.served_version(session, principal, name, number)
+                row = await exports.finished_export(session, version, key)
+            known = self._exports[version_id, key] = (moment + ACCESS_SECONDS, row.id, str((row.result or {}).get("digest", "")))
+            while len(self._exports) > REMEMBERED:
+                self._exports.popitem(last=False)
+        return known[1], known[2]
 
     async def _version(self, scope: Scope, principal: Principal) -> tuple[str, int, int, str]:
         name, digits = str(scope["path_params"]["name"]), str(scope["path_params"]["number"])
@@ -157,15 +195,17 @@ async def find_resource(resources: Resources, scope: Scope, principal: Principal
     return Body(objects, row.object_key, row.size_bytes, row.media_type, f'"{sha256}"', name, cache="no-store" if held else "private, no-cache")
 
 
-def routes(resources: Resources, noted: Noted) -> list[BaseRoute]:
+def routes(resources: Resources, noted: Noted, versions: Versions | None = None) -> list[BaseRoute]:
     """Raw routes, to stand before the FastAPI ones."""
-    versions = Versions(resources, noted)
+    versions = versions or Versions(resources, noted)
     base = "/api/v1/datasets/{name}/versions/{number}"
     finders: dict[str, Find] = {
         f"{base}/manifest": versions.manifest,
         f"{base}/labels.csv": partial(versions.table, "labels.csv"),
         f"{base}/images.csv": partial(versions.table, "images.csv"),
         f"{base}/files/{{sha256}}": versions.file,
+        f"{base}/exports/{{key}}/manifest": versions.export_manifest,
+        f"{base}/exports/{{key}}/files/{{sha256}}": versions.export_file,
         "/api/v1/resources/{sha256}": partial(find_resource, resources),
     }
     return [Route(path, Download(resources, path, find), methods=["GET", "HEAD"]) for path, find in finders.items()]

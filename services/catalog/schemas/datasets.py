@@ -41,6 +41,48 @@ class FreezeIn(BaseModel):
     folds: int | None = Field(None, ge=2, le=MAX_FOLDS, description="Folds of what is not in the part test, by patient, stratified by label.")
 
 
+class DatasetEdit(BaseModel):
+    """What may change of a dataset; its name, disease and scheme may not, and its versions never do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str | None = Field(None, max_length=255)
+    description: str | None = Field(None, max_length=20_000)
+    licence: str | None = Field(None, max_length=255)
+
+
+class CaseChange(BaseModel):
+    case_id: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class Comparison(BaseModel):
+    """From one version of a dataset to another, by case. Lists are cut at ``limit``; the counts are not."""
+
+    before: str = Field(description="name@number")
+    after: str
+    counts: dict[str, int] = Field(description="added, removed, relabelled, moved, other_files, same")
+    added: list[str]
+    removed: list[str]
+    relabelled: list[CaseChange]
+    moved: list[CaseChange] = Field(description="Cases in another part than before.")
+    other_files: list[str] = Field(description="Cases with other images, or other bytes of them.")
+
+
+class WithdrawalIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    case: str = Field(max_length=32, description="Key of a case of the patient; all cases of the patient are meant.")
+
+
+class WithdrawalOut(BaseModel):
+    withdrawn_at: datetime
+    cases: list[str]
+    closed: list[str] = Field(description="Versions whose bytes are no longer served.")
+    made: list[str] = Field(description="Versions that follow, without the patient.")
+
+
 class VersionOut(BaseModel):
     name: str
     number: int

@@ -46,6 +46,9 @@ class SchemeDocument(_Document):
     title: Titles
     meaning: Meaning = Meaning()
     threshold: float = Field(0.9, ge=0, le=1, description="Confidence from which a rule's label counts without a person.")
+    told: Literal["", "category", "subtype", "grade", "edmondson", "tnm-t", "tnm-n", "tnm-m"] = Field(
+        "", description="Only the class a report tells outright, by this rule; without it 0 and 1, and doubt goes to a person."
+    )
     classes: list[ClassDocument] = Field(min_length=2, max_length=64)
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from isocenter.audit import record_view
+from isocenter.audit import record_views
 from isocenter.auth import Principal
 from isocenter.grants import reports_visible_to, resources_visible_to, series_visible_to, studies_visible_to
 from isocenter.models import (
@@ -73,8 +73,7 @@ def views_of(detail: CaseDetail) -> list[str]:
 
 async def note_views(session: AsyncSession, principal: Principal, subjects: list[str]) -> None:
     """One view event per account, subject and hour."""
-    for subject in subjects:
-        await record_view(session, principal, subject)
+    await record_views(session, principal, subjects)
 
 
 async def _studies(session: AsyncSession, principal: Principal, case_id: int) -> list[tuple[Study, str]]:

@@ -11,9 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Permission, Principal
 from isocenter.db import upsert_ignore
-from isocenter.errors import Gone, NotAllowed, NotFound
+from isocenter.errors import Conflict, Gone, NotAllowed, NotFound
 from isocenter.grants import datasets_visible_to
-from isocenter.models import AuditEvent, Case, Dataset, DatasetMember, DatasetVersion, Disease, Instance, LabelScheme, Patient, now
+from isocenter.models import (
+    AuditEvent,
+    Case,
+    Dataset,
+    DatasetMember,
+    DatasetVersion,
+    Disease,
+    Export,
+    Grant,
+    Instance,
+    LabelScheme,
+    Patient,
+    Project,
+    now,
+)
 from isocenter.paging import encode_cursor
 from services.catalog.cursors import key_after
 from services.catalog.schemas.datasets import DatasetDetail, DatasetOut, DatasetPage, VersionDetail, VersionOut
@@ -54,12 +68,37 @@ async def dataset_to_freeze(session: AsyncSession, principal: Principal, name: s
     return row
 
 
+async def dataset_to_edit(session: AsyncSession, principal: Principal, name: str, *, deleted: bool = False) -> Dataset:
+    """As :func:`dataset_to_freeze`; ``deleted``: one that was deleted, to its maker and to data managers only."""
+    if not deleted:
+        return await dataset_to_freeze(session, principal, name)
+    row = (await session.scalars(select(Dataset).where(Dataset.name == name, Dataset.deleted_at.is_not(None)))).one_or_none()
+    if row is None or not (row.created_by == principal.name or principal.may(Permission.EDIT_CATALOG)):
+        raise NotFound("There is no deleted dataset of this name that you may restore.", field="dataset")
+    return row
+
+
+async def delete_dataset(session: AsyncSession, row: Dataset) -> None:
+    """Hidden, its versions kept. Conflict while a project has a grant of it or an export of it runs."""
+    projects = list(await session.scalars(select(Project.code).join(Grant, Grant.project_id == Project.id).where(Grant.dataset_id == row.id)))
+    if projects:
+        raise Conflict(f"The project {sorted(projects)[0]} has a grant of this dataset; take the grant back first.", field="dataset")
+    versions = select(DatasetVersion.id).where(DatasetVersion.dataset_id == row.id)
+    if (await session.scalars(select(Export.id).where(Export.version_id.in_(versions), Export.state.in_(("open", "running"))).limit(1))).first():
+        raise Conflict("An export of this dataset runs; wait for it or cancel it first.", field="dataset")
+    row.deleted_at, row.revision = now(), row.revision + 1
+
+
 async def add_dataset(session: AsyncSession, principal: Principal, row: Dataset) -> DatasetOut:
     """Conflict for a name that is taken, also by a dataset this account may not see; NotAllowed when it would not see its own."""
     session.add(row)
     await session.flush()
     if (await session.scalars(select(Dataset.id).where(Dataset.id == row.id, datasets_visible_to(principal)))).first() is None:
         raise NotAllowed("You see this disease only through a dataset; ask for a grant of the disease to make datasets of it.")
+    return (await _shapes(session, [row.id]))[0]
+
+
+async def shown(session: AsyncSession, row: Dataset) -> DatasetOut:
     return (await _shapes(session, [row.id]))[0]
 
 

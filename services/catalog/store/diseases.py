@@ -8,10 +8,10 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Permission, Principal
-from isocenter.errors import Conflict, NotFound
+from isocenter.errors import Conflict, InvalidInput, NotFound
 from isocenter.grants import diseases_visible_to, series_visible_to, visible_to
 from isocenter.models import Case, CaseLabel, Disease, Hospital, Label, LabelClass, LabelScheme, Series, now
-from isocenter.search import StudyOf
+from isocenter.search import Filter, StudyOf, nearest
 from services.catalog.schemas.diseases import DiseaseDetail, DiseaseDocument, DiseaseOut, HospitalOut, LabelClassOut, LabelSchemeOut, SchemeDocument
 
 
@@ -55,6 +55,17 @@ async def visible_disease(session: AsyncSession, principal: Principal, code: str
     if row is None:
         raise NotFound("There is no disease of this code that you may see.", field="disease")
     return row
+
+
+async def check_diseases(session: AsyncSession, principal: Principal, query: Filter) -> None:
+    """InvalidInput for a disease of the filter that this account cannot see, with the nearest it can: a typing error is no empty result."""
+    wanted = [str(value) for value in dict(query.terms).get("disease", ())]
+    if not wanted:
+        return
+    known = set(await session.scalars(select(Disease.code).where(diseases_visible_to(principal))))
+    if unknown := sorted(set(wanted) - known):
+        field = "query.terms.disease"
+        raise InvalidInput(f"There is no disease {unknown[0]} that you may see; {nearest(unknown[0], sorted(known))}", field=field, known=sorted(known))
 
 
 async def known_codes(session: AsyncSession) -> set[str]:

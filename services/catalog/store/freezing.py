@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -84,8 +84,13 @@ async def about_of(session: AsyncSession, dataset: Dataset, query: Filter, state
     return about, Origin(disease.code, scheme.code, scheme.number, query.document(), tuple(states), {})
 
 
-async def gather(session: AsyncSession, principal: Principal, dataset: Dataset, query: Filter, states: Sequence[str]) -> Gathered:
-    """Cases of the dataset's disease that match, with the series that match. Held pixels are never among them."""
+async def gather(
+    session: AsyncSession, principal: Principal, dataset: Dataset, query: Filter, states: Sequence[str], told: Callable[[int, int], None] | None = None
+) -> Gathered:
+    """Cases of the dataset's disease that match, with the series that match. Held pixels are never among them.
+
+    ``told``: cases gathered so far, and of how many.
+    """
     where = [Case.disease_id == dataset.disease_id, visible_to(principal), Patient.withdrawn_at.is_(None)]
     scheme_id = dataset.scheme_id
     matched = (
@@ -112,10 +117,13 @@ async def gather(session: AsyncSession, principal: Principal, dataset: Dataset, 
         wider = cases_where(query.with_null(), principal, scheme_id=scheme_id)
         counted = select(func.count(Case.id)).join(Patient, Patient.id == Case.patient_id).where(*where, *wider)
         left["null"] = (await session.scalars(counted)).one() - len(rows)
-    found = Gathered()
+    found, done = Gathered(), 0
     for some in _chunks(chosen, CASES_A_QUERY):
         images = await _images(session, principal, query, some)
         reasons = await why(session, scheme_id, some)
+        done += len(some)
+        if told is not None:
+            told(done, len(chosen))
         for case_id in some:
             if case_id not in images:
                 left["held"] += 1

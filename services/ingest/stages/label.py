@@ -27,6 +27,7 @@ from services.ingest.report_records import ReportKind, ReportLabel, Sections, Sp
 from services.ingest.ruleset import rule_set
 from services.ingest.stages import thirds, voices
 from services.ingest.stages.context import Context
+from services.ingest.stages.telling import is_told, schemes_of, tells, told
 from services.ingest.store import imports, policies, reviews
 from services.ingest.third import Third
 from services.ingest.voice import Example, Joined, Voice, audited, join, priority
@@ -105,7 +106,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
     answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
-    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None}
+    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None and not is_told(a.case)}
     third = await thirds.spoken(context.resources, said)
     answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
     async with context.commit(last=last) as session:
@@ -121,7 +122,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
 
 async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Mapping[str, str]) -> list[Question]:
     cases = [row for (row,) in await imports.chunked(session, select(Case).where(Case.deleted_at.is_(None)), Case.id, case_ids)]
-    codes = {d.id: d.code for d in await session.scalars(select(Disease))}
+    diseases = {d.id: d for d in await session.scalars(select(Disease))}
     schemes = await policies.schemes(session, sorted({case.disease_id for case in cases}))
     classes: dict[int, list[str]] = {}
     for scheme_id, code in await session.execute(select(LabelClass.scheme_id, LabelClass.code).order_by(LabelClass.scheme_id, LabelClass.ordinal)):
@@ -129,10 +130,8 @@ async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Map
     texts = await texts_of_cases(session, [case.id for case in cases])
     questions = []
     for case in sorted(cases, key=lambda row: row.id):
-        own = [scheme for scheme in schemes if scheme.disease_id == case.disease_id]
-        wanted = chosen.get(codes[case.disease_id], "")
-        scheme = next((s for s in own if s.code == wanted), own[0] if own else None)
-        if scheme is not None:
+        disease = diseases[case.disease_id]
+        for scheme in schemes_of(disease, schemes, chosen.get(disease.code, "")):
             questions.append(Question(case.id, case.key, case.disease_id, scheme, tuple(classes.get(scheme.id, ())), tuple(texts.get(case.id, ()))))
     return questions
 
@@ -158,6 +157,8 @@ async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict
 
 
 def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
+    if tells(definition, question.scheme.code):
+        return Answer(*told(definition, question.scheme.code, question.texts))
     rules = rule_set(definition, question.scheme.code)
     spoken = [(text, label_report(rules, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts]
     if not spoken:
@@ -188,7 +189,7 @@ def _text(question: Question) -> str:
 def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
     voice = learnt.get(question.scheme.id)
     text = _text(question)
-    if voice is None or answer.case is None or not text or question.case_id in decided.get(question.scheme.id, {}):
+    if voice is None or answer.case is None or is_told(answer.case) or not text or question.case_id in decided.get(question.scheme.id, {}):
         return answer
     return replace(answer, joined=join(answer.case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
 
@@ -241,8 +242,11 @@ async def write_answers(
         provided[row.case_id, row.scheme_id] = row
     asked: list[dict[str, Any]] = []
     sure: list[str] = []
+    overruled = _overruled(questions, answers, pointers)
     for question, answer in zip(questions, answers, strict=True):
         place = (question.case_id, question.scheme.id)
+        if is_told(answer.case) and question.case_id in overruled:
+            answer = Answer((), None)
         print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
         new = print_ not in before
         counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
@@ -270,6 +274,16 @@ async def write_answers(
                 asked.append({**label_question(question, answer, subject, "audit", context), "priority": drawn / 2})
     await reviews.ask(session, asked)
     await reviews.withdraw(session, "label", sure)
+
+
+def _overruled(questions: Sequence[Question], answers: Sequence[Answer], pointers: Mapping[tuple[int, int], CaseLabel]) -> set[int]:
+    """Cases whose reports say the contrary of what a person decided: the stage or subtype they tell is no label either until that is settled."""
+    found = set()
+    for question, answer in zip(questions, answers, strict=True):
+        pointer, case = pointers.get((question.case_id, question.scheme.id)), answer.case
+        if pointer is not None and pointer.state == "decided" and case is not None and case.value not in ("review", pointer.value):
+            found.add(question.case_id)
+    return found
 
 
 def _decide(

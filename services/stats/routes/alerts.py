@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated
 
+import httpx
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -20,10 +21,13 @@ from isocenter.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from isocenter.resources import Resources
 from isocenter.web import Opened, Operator
 from services.stats.bell import Bell
-from services.stats.schemas import AlertmanagerBody, AlertView, NewSilence, SilenceView, Taken
+from services.stats.courier import Courier, ways_of
+from services.stats.letters import Letter
+from services.stats.schemas import AlertmanagerBody, AlertView, DeliveryView, NewSilence, SilenceView, Taken, TriedView
 from services.stats.silences import NAMES, silenced_until
 from services.stats.store import alerts as store
-from services.stats.told import Bodies, told
+from services.stats.store import bodies, notices
+from services.stats.told import digest_of, told
 
 router = APIRouter(prefix="/api/v1", tags=["stats"])
 
@@ -100,9 +104,39 @@ async def resolve(alert_id: int, request: Request, opened: Opened, who: Operator
     """End an alert by hand, when its source will not; 409 when it has ended. It comes back if its source says again that it fires."""
     async with opened.db.write() as session:
         alert = await store.resolve(session, alert_id, who.name, now())
+        await notices.write_ended(session, [alert], now())
         record(session, who, "resolve", f"alert:{alert_id}")
     request.app.state.bell.ring()
+    request.app.state.courier.wake()
     return _view(alert, [])
+
+
+@router.get("/alerts/delivery")
+async def delivery(request: Request, opened: Opened, _who: Operator) -> list[DeliveryView]:
+    """How the product's own alerts leave it: the ways that are set, what waits, when the last one was taken and why the last one was not."""
+    found = []
+    async with opened.db.read() as session:
+        standing = await notices.standing(session)
+        for way in ways_of(opened.settings):
+            sent, failed = await notices.last(session, way, sent=True), await notices.last(session, way, sent=False)
+            view = DeliveryView(way=way, waiting=standing.get((way, "waiting"), 0), dropped=standing.get((way, "dropped"), 0))
+            found.append(view.model_copy(update={"sent_at": sent[0] if sent else None, "failure": failed[1] if failed else ""}))
+    return found
+
+
+@router.post("/alerts/delivery/try")
+async def try_delivery(request: Request, opened: Opened, who: Operator) -> list[TriedView]:
+    """Send a trial notice by every way that is set, now, and say what came of it."""
+    courier: Courier = request.app.state.courier
+    moment = now()
+    found = []
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        for way in ways_of(opened.settings):
+            letter = Letter(0, 0, moment, "began", way, "trial", "info", "A trial: alerts of Isocenter arrive here.", {}, None, "trial", moment, None)
+            found.append(TriedView(way=way, failure=await courier.send(letter, client)))
+    async with opened.db.write() as session:
+        record(session, who, "try", "alerts:delivery")
+    return found
 
 
 @router.get("/silences")
@@ -152,13 +186,11 @@ told_by.permission = Permission.SERVERS  # type: ignore[attr-defined]
 @router.post("/alerts/webhook")
 async def webhook(body: AlertmanagerBody, request: Request, opened: Opened, _who: Annotated[str, Depends(told_by)]) -> Taken:
     """What Alertmanager sends. 401 without the secret; 409 for a body that was taken before, or that brings back what has ended."""
-    bodies: Bodies = request.app.state.bodies
-    moment = now()
-    digest = bodies.check(await request.body(), moment)
+    moment, digest = now(), digest_of(await request.body())
     found = [told(one.fingerprint, one.status, one.labels, one.annotations, one.starts_at, one.ends_at) for one in body.alerts]
     async with opened.db.write() as session:
+        await bodies.note(session, digest, moment)
         changed = await store.take(session, found, moment)
-    bodies.remember(digest, moment)
     if changed:
         request.app.state.bell.ring()
     return Taken(changed=changed)

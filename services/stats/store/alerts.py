@@ -9,12 +9,13 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.errors import Conflict, NotFound
-from isocenter.models import Alert, Silence, now
+from isocenter.models import Alert, Notice, Silence, now
 from services.stats.silences import Matcher
 from services.stats.told import Told
 
 RESOLVED_BY = "resolved_by"  # in ``labels``: a person ended it, the source may still say that it fires
 SILENCES_MOST = 500
+NOTICES_KEPT = timedelta(days=30)
 
 
 async def open_alerts(session: AsyncSession, prefix: str) -> dict[str, Alert]:
@@ -105,6 +106,8 @@ async def end_silence(session: AsyncSession, silence_id: int) -> None:
 
 
 async def trim(session: AsyncSession, older_than: timedelta, at: datetime) -> None:
-    """Forget alerts and silences that ended long ago."""
+    """Forget alerts and silences that ended long ago, and notices of what nobody looks up any more."""
+    await session.execute(delete(Notice).where(Notice.state != "waiting", Notice.created_at < at - NOTICES_KEPT))
+    await session.execute(delete(Notice).where(Notice.alert_id.in_(select(Alert.id).where(Alert.ended_at < at - older_than))))
     await session.execute(delete(Alert).where(Alert.ended_at < at - older_than))
     await session.execute(delete(Silence).where(Silence.until < at - older_than))

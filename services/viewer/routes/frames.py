@@ -71,22 +71,22 @@ class FrameRoutes:
             await asked.send({"type": "http.response.body", "body": await self.frame(instance, number, form), "more_body": True})
         await asked.send({"type": "http.response.body", "body": tail})
 
-    async def frame(self, instance: InstanceSeen, number: int, form: FrameForm) -> bytes:
+    async def frame(self, instance: InstanceSeen, number: int, form: FrameForm) -> memoryview | bytes:
         """Frame ``number`` (1-based) in the form that was agreed on."""
         span = await self.viewing.bytes.span(instance, number)
         self.viewing.counted.frames.labels("stored" if span is not None and form.stored else "decoded").inc()
         if span is not None and form.stored:
-            return await self.viewing.bytes.part(instance.object_key, span)
+            return await self.viewing.bytes.view(instance.object_key, span)
         if span is not None and instance.pixel_offset is not None:
-            header = await self.viewing.bytes.part(instance.object_key, (0, instance.pixel_offset))
-            frame = await self.viewing.bytes.part(instance.object_key, span)
+            header = await self.viewing.bytes.given(instance.object_key, (0, instance.pixel_offset))
+            frame = await self.viewing.bytes.given(instance.object_key, span)
             if form.encoded:
-                return await self.viewing.compute(frame_as, header, frame, form.transfer_syntax)
-            return await self.viewing.compute(native_frame, header, frame)
-        whole = await self.viewing.bytes.whole(instance.object_key)
+                return await self.viewing.decode(frame_as, header, frame, form.transfer_syntax)
+            return await self.viewing.decode(native_frame, header, frame)
+        whole = await self.viewing.bytes.given(instance.object_key)
         if form.encoded:
-            return await self.viewing.compute(frame_of_object_as, whole, number - 1, form.transfer_syntax)
-        return await self.viewing.compute(native_frame_of_object, whole, number - 1)
+            return await self.viewing.decode(frame_of_object_as, whole, number - 1, form.transfer_syntax)
+        return await self.viewing.decode(native_frame_of_object, whole, number - 1)
 
     async def rendered(self, asked: Asked) -> None:
         """A frame as JPEG or PNG (PS3.18 8.3.5): ``window``, ``viewport``, ``quality``, ``annotation``, ``iccprofile``.

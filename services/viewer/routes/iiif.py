@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 from PIL import Image
 
-from isocenter.auth import Permission
+from isocenter.auth import LINK_HEADER, Permission
 from isocenter.errors import BadRequest, NotFound
 from services.viewer.access import Seen
 from services.viewer.raw import Asked, Headers, RawRoute
@@ -186,7 +186,9 @@ def _base_url(asked: Asked) -> str:
     host, proto = forwarded.decode("latin-1"), scheme.decode("latin-1")
     if re.fullmatch(r"[A-Za-z0-9.:\[\]_-]{1,255}", host) is None or proto not in ("http", "https"):
         raise NotFound("There is nothing at this address.")
-    return f"{proto}://{host}/iiif/3/{asked.path('series')}"
+    # Behind a signed link the addresses that a viewer reads here must carry it too; the gateway drops this header from outside.
+    link = asked.header(LINK_HEADER.encode()).decode("latin-1")
+    return f"{proto}://{host}{link}/iiif/3/{asked.path('series')}"
 
 
 def _shown(pixels: NDArray[np.uint8], mirrored: bool, turns: int, quality: str, media_type: str) -> bytes:

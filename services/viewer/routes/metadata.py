@@ -120,7 +120,7 @@ class MetadataRoutes:
             raise NotAcceptable("Bulk data can be had as application/octet-stream, alone or as multipart/related.", field="Accept")
         if instance.size_bytes > WHOLE_OBJECT_BYTES:
             raise BadRequest("This object is too large for its attributes to be read one by one.", field="bulkdata")
-        value = await self.viewing.compute(value_at, await self.viewing.bytes.whole(instance.object_key), path)
+        value = await self.viewing.decode(value_at, await self.viewing.bytes.given(instance.object_key), path)
         if value is None:
             raise NotFound("The instance has no such bulk data.")
         headers.append((b"etag", f'"{instance.sha256[:32]}-{path.replace("/", ".")}"'.encode()))

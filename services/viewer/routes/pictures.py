@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from dataclasses import replace
 
-import numpy as np
 import orjson
-from PIL import Image
 
 from isocenter.auth import Permission
 from isocenter.errors import InvalidInput, NotFound
+from services.viewer import space
 from services.viewer.access import NOTHING, Seen
-from services.viewer.pyramid import Slides
+from services.viewer.pyramid import slide_overview
 from services.viewer.raw import Asked, RawRoute
-from services.viewer.render import Look, grey_picture, picture
+from services.viewer.render import Look, picture, raster_picture
+from services.viewer.slidefiles import SlideFiles
 from services.viewer.viewing import Viewing
-from services.viewer.volume import PLANES, Volume, Volumes, pixel_ratio, read_volume
+from services.viewer.volume import PLANES, VolumeFacts, slice_picture
+from services.viewer.volumefiles import VolumeFiles
 
 SERIES = "/api/v1/series/{series}"
 SLIDE_PREVIEW_PX = 1024
@@ -27,16 +26,17 @@ PICTURE_LIMIT_BYTES = 256 << 20
 class Pictures:
     """The routes, and the volumes read lately."""
 
-    def __init__(self, viewing: Viewing, slides: Slides) -> None:
+    def __init__(self, viewing: Viewing, slides: SlideFiles) -> None:
         self.viewing = viewing
         self.slides = slides
-        self.volumes = Volumes()
+        self.volumes = VolumeFiles(viewing, viewing.resources.settings.scratch / "volumes")
 
     def routes(self) -> list[RawRoute]:
         told = [
             (f"{SERIES}/thumbnail", self.thumbnail),
             (f"{SERIES}/preview", self.preview),
-            (f"{SERIES}/slices", self.geometry),
+            (f"{SERIES}/geometry", self.geometry),
+            (f"{SERIES}/slices", self.planes),
             (f"{SERIES}/slices/{{plane}}/{{index}}", self.slice),
         ]
         return [RawRoute(path, Permission.READ_CATALOG, answer, self.viewing.resources) for path, answer in told]
@@ -65,26 +65,44 @@ class Pictures:
             raise InvalidInput("There is no such frame in this series.", field="frame")
         if seen.series.format == "NIFTI":
             volume = await self._volume(seen)
-            return await self.viewing.compute(_slice_picture, volume, "axial", frame % volume.count("axial"), frame // volume.count("axial"), look)
+            count = volume.counts["axial"]
+            return await self.viewing.decode(slice_picture, volume.path, volume.spacing_mm, "axial", frame % count, frame // count, look)
         if frame:
             raise InvalidInput("This series is one picture; its frame is 0.", field="frame")
         if seen.series.format == "WSI":
-            slide = await self.slides.open(seen.instances[0])
             size = min(look.size_px or SLIDE_PREVIEW_PX, SLIDE_PREVIEW_PX)
-            return picture(await self.viewing.compute(slide.overview, size), look)
+            pixels = await self.viewing.decode(slide_overview, await self.slides.path(seen.instances[0]), size)
+            return await self.viewing.compute(picture, pixels, look)
         only = seen.instances[0]
         if only.size_bytes > PICTURE_LIMIT_BYTES:
             raise InvalidInput("This picture is too large to be drawn; download it.", field="frame")
-        return await self.viewing.compute(_raster_picture, await self.viewing.bytes.whole(only.object_key), look)
+        return await self.viewing.decode(raster_picture, await self.viewing.bytes.given(only.object_key), look)
 
     async def geometry(self, asked: Asked) -> None:
-        """Slices of each plane, spacing in mm, volumes in time: what a slider needs."""
+        """Spacing in mm and the unit of the values, of a DICOM series or a volume; what a viewer measures with."""
+        seen = await self._see(asked)
+        if seen.series.format == "DICOM":
+            if seen.series.metadata_key is None:
+                raise NotFound("The metadata of this series is not written yet; its import is still running.")
+            headers = await self.viewing.headers_of(seen.series.metadata_key)
+            shown = [headers[instance.sop_uid] for instance in seen.instances if instance.sop_uid in headers]
+            document = await self.viewing.compute(space.geometry, shown, seen.series.modality)
+        elif seen.series.format == "NIFTI":
+            volume = await self._volume(seen)
+            document = {"spacing_mm": volume.spacing_mm, "frames": volume.frames, "counts": volume.counts, "unit": _unit(seen)}
+        else:
+            raise InvalidInput("A picture has no place in the patient; slides say their scale under /slides/{series}/properties.", field="series")
+        await asked.answer(orjson.dumps(document), "application/json", [(b"cache-control", seen.cache_control)])
+
+    async def planes(self, asked: Asked) -> None:
+        """Slices of each plane and which side of the patient is where, spacing in mm, volumes in time: what a slider needs."""
         seen = await self._see(asked)
         volume = await self._volume(seen)
         document = {
-            "planes": {plane: {"count": volume.count(plane), "pixel_ratio": pixel_ratio(volume, plane)} for plane in PLANES},
+            "planes": {plane: {"count": volume.counts[plane], "pixel_ratio": volume.ratios[plane], **volume.axes[plane]} for plane in PLANES},
             "spacing_mm": volume.spacing_mm,
             "volumes": volume.frames,
+            "unit": _unit(seen),
         }
         await asked.answer(orjson.dumps(document), "application/json", [(b"cache-control", seen.cache_control)])
 
@@ -95,40 +113,25 @@ class Pictures:
         if plane not in PLANES:
             raise InvalidInput("A plane is axial, coronal or sagittal.", field="plane")
         look = self.viewing.look_of(asked)
-        body = await self.viewing.compute(_slice_picture, await self._volume(seen), plane, index, _index(asked.query.get("volume", "0"), "volume"), look)
+        volume, number = await self._volume(seen), _index(asked.query.get("volume", "0"), "volume")
+        body = await self.viewing.decode(slice_picture, volume.path, volume.spacing_mm, plane, index, number, look)
         await asked.answer(body, look.media_type, [(b"cache-control", seen.cache_control)])
 
     async def _see(self, asked: Asked) -> Seen:
         return await self.viewing.access.see(asked.principal, asked.path("series"))
 
-    async def _volume(self, seen: Seen) -> Volume:
+    async def _volume(self, seen: Seen) -> VolumeFacts:
         if seen.series.format != "NIFTI" or not seen.instances:
             raise InvalidInput("This series is no volume; slices are for NIfTI.", field="series")
-        only = seen.instances[0]
-        kept = self.volumes.get(only.sha256)
-        if kept is None:
-            kept = await self.viewing.compute(read_volume, await self.viewing.bytes.whole(only.object_key))
-            self.volumes.put(only.sha256, kept)
-        return kept
+        return await self.volumes.get(seen.instances[0])
+
+
+def _unit(seen: Seen) -> str:
+    """NIfTI says none; that of CT is Hounsfield units."""
+    return "HU" if seen.series.modality == "CT" else ""
 
 
 def _index(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 8):
         raise InvalidInput(f"{name} must be a whole number from 0.", field=name)
     return int(text)
-
-
-def _slice_picture(volume: Volume, plane: str, index: int, frame: int, look: Look) -> bytes:
-    return grey_picture(volume.slice(plane, index, frame), look)
-
-
-def _raster_picture(data: bytes, look: Look) -> bytes:
-    """A PNG or JPEG as a picture: transparency on white, deep grey by its percentiles."""
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode.startswith("I") or image.mode == "F":
-            return grey_picture(np.asarray(image), look)
-        if "A" in image.getbands() or "transparency" in image.info:
-            layered = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)  # type: ignore[assignment]
-        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    return picture(pixels, replace(look, window=None))

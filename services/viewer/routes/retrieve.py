@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from isocenter.auth import Permission
-from isocenter.errors import NotAcceptable, NotFound
+from isocenter.errors import DecoderFailed, NotAcceptable, NotFound
 from isocenter.imaging.decode import PixelsUnreadable
 from services.viewer import negotiate
 from services.viewer.access import NOTHING, Seen
@@ -47,12 +47,13 @@ class Retrieve:
         if not instances:
             raise NotFound(NOTHING)
         form = negotiate.object_form(negotiate.wanted_of(asked.scope), len(instances))
+        await self.viewing.bytes.check(instances[0])
         for seen in series:
             await self.viewing.note_download(asked.principal, seen)
         strictest = next((seen for seen in series if seen.held), series[0])
         headers: Headers = [(b"cache-control", strictest.cache_control), (b"vary", b"accept")]
         if form.kind == "zip":
-            await self._send_zip(asked, instances, headers)
+            await asked.while_waited_for(self._send_zip(asked, instances, headers))
         elif form.kind == "single":
             await self._send_alone(asked, instances[0], form.transfer_syntax, headers)
         else:
@@ -82,18 +83,19 @@ class Retrieve:
         def head(each: InstanceSeen, syntax: str) -> bytes:
             return f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={syntax or each.transfer_syntax_uid or '*'}\r\n\r\n".encode()
 
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[memoryview | bytes]:
+            end = b""
             for each in instances:
                 if _as_stored(each, syntax):
-                    yield head(each, "")
+                    yield end + head(each, "")
                     async for piece in self.viewing.bytes.stream(each.object_key, 0, each.size_bytes):
                         yield piece
                 else:
                     written, body = await self._as_or_stored(each, syntax)
-                    yield head(each, written)
+                    yield end + head(each, written)
                     yield body
-                yield b"\r\n"
-            yield tail
+                end = b"\r\n"
+            yield end + tail
 
         if len(instances) == 1 and not _as_stored(instances[0], syntax):
             body = head(instances[0], syntax) + await self._as(instances[0], syntax) + b"\r\n" + tail
@@ -110,13 +112,13 @@ class Retrieve:
     async def _as(self, each: InstanceSeen, syntax: str) -> bytes:
         if each.size_bytes > OBJECT_LIMIT_BYTES:
             raise NotAcceptable("This object is too large to be encoded anew; take transfer-syntax=*.", field="Accept")
-        return await self.viewing.compute(object_as, await self.viewing.bytes.whole(each.object_key), syntax)
+        return await self.viewing.decode(object_as, await self.viewing.bytes.given(each.object_key), syntax)
 
     async def _as_or_stored(self, each: InstanceSeen, syntax: str) -> tuple[str, bytes]:
         """One of many that cannot be brought to the syntax is sent as it is stored, and its part says so."""
         try:
             return syntax, await self._as(each, syntax)
-        except (NotAcceptable, PixelsUnreadable):
+        except (NotAcceptable, PixelsUnreadable, DecoderFailed):
             return "", await self.viewing.bytes.whole(each.object_key)
 
     async def _send_zip(self, asked: Asked, instances: list[InstanceSeen], headers: Headers) -> None:

@@ -17,7 +17,8 @@ from services.viewer import negotiate, qido, store
 from services.viewer.native_xml import native_xml
 from services.viewer.viewing import Viewing
 
-router = APIRouter(prefix="/dicom-web", tags=["viewer"])
+ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/dicom+json": {}, "multipart/related": {}}}}
+router = APIRouter(prefix="/dicom-web", tags=["viewer"], default_response_class=Response, responses=ANSWERS)
 DICOM_JSON = "application/dicom+json"
 HEADERS_MOST = 200  # series whose metadata object one query opens for includefield
 

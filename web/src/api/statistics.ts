@@ -34,6 +34,20 @@ export interface Host {
   history: Sample[]
 }
 
+/** A service, or with the name isocenter the whole process. */
+export interface Service {
+  service: string
+  latest: Sample
+  stale: boolean
+  history: Sample[]
+}
+
+export interface Servers {
+  hosts: Host[]
+  services: Service[]
+  source: 'sampler' | 'prometheus'
+}
+
 export interface Alert {
   id: number
   name: string
@@ -43,12 +57,19 @@ export interface Alert {
   ended_at: string | null
   acknowledged_by: string | null
   acknowledged_at: string | null
+  silenced_until?: string | null
+  resolved_by?: string | null
+  labels?: Record<string, string>
   value?: number | null
 }
 
 export const statisticsApi = {
   overview: () => http.get<Overview>('/api/v1/statistics/overview'),
-  servers: () => http.get<{ hosts: Host[] }>('/api/v1/servers'),
+  servers: () => http.get<Servers>('/api/v1/servers'),
+  alertEventsUrl: '/api/v1/alerts/events',
   alerts: () => http.get<Page<Alert>>('/api/v1/alerts', { limit: 20 }),
   acknowledge: (id: number) => http.post<unknown>(`/api/v1/alerts/${id}/acknowledge`),
+  resolve: (id: number) => http.post<unknown>(`/api/v1/alerts/${id}/resolve`),
+  silence: (alert: Alert, minutes: number) =>
+    http.post<unknown>('/api/v1/silences', { matcher: { name: alert.name, ...(alert.labels?.host ? { host: alert.labels.host } : {}) }, minutes }),
 }

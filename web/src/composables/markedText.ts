@@ -6,6 +6,17 @@ export interface Piece {
   evidence?: Evidence
 }
 
+const CLOSING = ['）', ')', '】', ']']
+const OPENING = ['（', '(', '【', '[']
+
+/** Where words that begin inside a bracket and end outside of it are better begun: after the bracket. */
+function tidied(points: readonly string[], start: number, end: number): number {
+  const inside = points.slice(start, end)
+  const closed = inside.findIndex((point) => CLOSING.includes(point))
+  const balanced = closed < 0 || inside.slice(0, closed).some((point) => OPENING.includes(point))
+  return balanced || start + closed + 1 >= end ? start : start + closed + 1
+}
+
 /**
  * A section's text cut at its evidence. Offsets count code points, as the server (Python) does, not UTF-16 units.
  * Of overlapping evidence the earlier and longer one wins; what lies outside of the text is left out.
@@ -17,8 +28,9 @@ export function markedText(text: string, evidence: readonly Evidence[]): Piece[]
   let at = 0
   for (const one of spans) {
     if (one.start < at) continue
-    if (one.start > at) pieces.push({ text: points.slice(at, one.start).join('') })
-    pieces.push({ text: points.slice(one.start, one.end).join(''), evidence: one })
+    const start = tidied(points, one.start, one.end)
+    if (start > at) pieces.push({ text: points.slice(at, start).join('') })
+    pieces.push({ text: points.slice(start, one.end).join(''), evidence: one })
     at = one.end
   }
   if (at < points.length) pieces.push({ text: points.slice(at).join('') })

@@ -11,6 +11,10 @@ export const tell = {
   done(text: string): void {
     ElMessage({ type: 'success', message: text, duration: 3000 })
   },
+  /** Something on a server needs somebody. */
+  alert(text: string): void {
+    ElMessage({ type: 'warning', message: text, duration: 10_000, showClose: true })
+  },
   problem(error: unknown): void {
     const problem = asProblem(error)
     const key = `problem.${problem.kind}`

@@ -1,6 +1,8 @@
 import { onBeforeUnmount, onMounted, ref, type Ref } from 'vue'
 import type { Viewer } from 'openseadragon'
 
+const REGION = /^#region=(\d+),(\d+),(\d+),(\d+)$/
+
 /** A whole slide in `element`: deep zoom over the viewer service's tiles. OpenSeadragon is loaded when the first slide is opened. */
 export function useSlide(element: Ref<HTMLElement | undefined>, uid: () => string, mpp: () => number | null) {
   const failed = ref(false)
@@ -37,7 +39,12 @@ export function useSlide(element: Ref<HTMLElement | undefined>, uid: () => strin
       maxZoomPixelRatio: 2,
       visibilityRatio: 0.6,
     })
-    viewer.addHandler('open', measure)
+    viewer.addHandler('open', () => {
+      const image = viewer?.world.getItemAt(0)
+      const region = REGION.exec(location.hash)?.slice(1).map(Number)
+      if (viewer && image && region) viewer.viewport.fitBounds(image.imageToViewportRectangle(region[0], region[1], region[2], region[3]), true)
+      measure()
+    })
     viewer.addHandler('animation', measure)
     viewer.addHandler('open-failed', () => (failed.value = true))
   })
@@ -49,5 +56,20 @@ export function useSlide(element: Ref<HTMLElement | undefined>, uid: () => strin
   }
   const home = (): void => void viewer?.viewport.goHome()
 
-  return { failed, scale, magnification, zoom, home }
+  /** To an objective's magnification (40 = 0.25 micrometres a pixel of the screen). */
+  function magnify(power: number): void {
+    const perPixel = mpp()
+    const image = viewer?.world.getItemAt(0)
+    if (!viewer || !image || !perPixel) return
+    viewer.viewport.zoomTo(image.imageToViewportZoom((perPixel * power) / 10))
+  }
+  /** The part of the slide that is seen, x, y, width, height in pixels of its largest level, as the hash of an address that opens there. */
+  function region(): string {
+    const image = viewer?.world.getItemAt(0)
+    if (!viewer || !image) return ''
+    const seen = image.viewportToImageRectangle(viewer.viewport.getBounds(true))
+    return `#region=${[seen.x, seen.y, seen.width, seen.height].map((value) => Math.max(0, Math.round(value))).join(',')}`
+  }
+
+  return { magnify, region, failed, scale, magnification, zoom, home }
 }

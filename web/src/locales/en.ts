@@ -174,6 +174,12 @@ export default {
     zoom: 'Zoom', zoomIn: 'Zoom in', zoomOut: 'Zoom out', whole: 'Whole slide',
     description: 'Description', format: 'Format', modality: 'Modality', sequence: 'Sequence', phase: 'Phase', matrix: 'Matrix', thickness: 'Slice thickness', spacing: 'Pixel spacing', mpp: 'Per pixel', objective: 'Objective', device: 'Device', size: 'Size',
   },
+  desk: {
+    page: 'Images', title: 'Images of {case}', tools: 'Tools', series: 'Series', beside: 'Side by side', linked: 'Scroll together', opening: 'Opening…', invert: 'Invert', flipHorizontal: 'Flip left and right', flipVertical: 'Flip top and bottom', rotate: 'Turn by 90°', cine: 'Cine', reset: 'Reset', planes: 'Three planes', planesAbout: 'Axial, sagittal and coronal planes through this series', tags: 'Tags', tag: 'Tag', value: 'Value', findTag: 'Find in the tags', items: '{n} items', black: 'Black', white: 'White', region: 'Copy link to this region', copied: 'The link is copied.',
+    gesture: { window: 'Window', scroll: 'Scroll', pan: 'Move', zoom: 'Zoom', length: 'Length', angle: 'Angle', ellipse: 'Ellipse', rectangle: 'Rectangle' },
+    about: { window: 'Drag: left and right the width, up and down the level', scroll: 'Drag up and down through the images; the wheel does it always', pan: 'Drag to move; the middle button does it always', zoom: 'Drag up and down; the right button does it always', length: 'Measure a length, mm', angle: 'Measure an angle, degrees', ellipse: 'Mean and spread of the values in an ellipse', rectangle: 'Mean and spread of the values in a rectangle' },
+    plane: { axial: 'Axial', sagittal: 'Sagittal', coronal: 'Coronal' }, view: { MULTIPLANAR: 'Three planes', AXIAL: 'Axial', SAGITTAL: 'Sagittal', CORONAL: 'Coronal', RENDER: '3D' },
+  },
   preset: { file: 'As stored', abdomen: 'Abdomen', lung: 'Lung', bone: 'Bone', brain: 'Brain' },
   reviewKind: { label: 'Labels', link: 'Links', disease: 'Diseases', identifiers: 'Identifiers', pixels: 'Images to look at', resource: 'Other files', leak: 'Possible leaks', duplicate: 'Possible doubles', sequence: 'Sequences and phases' },
   review: {
@@ -246,6 +252,14 @@ export default {
   },
   servers: {
     title: 'Servers', text: 'Live, every five seconds.', empty: { title: 'No figures yet', text: 'The first sample comes a few seconds after the start.' }, alerts: 'Alerts', noAlerts: 'No alert.', acknowledge: 'Acknowledge', acknowledgedBy: 'seen by {account}', cpu: 'Processor', memory: 'Memory', disk: 'Disk', received: 'Received', sent: 'Sent',
+  },
+  serversMore: {
+    services: 'Services', name: 'Service', more: 'Now', hour: 'last hour', stale: 'old, of {time}', written: 'Disk written', read: 'Disk read', files: 'Open files',
+    silence: 'Silence 1 h', silencedUntil: 'silenced until {time}', resolve: 'End', resolvedBy: 'ended by {account}',
+    service: { isocenter: 'Whole process', gateway: 'Gateway', ingest: 'Ingest', catalog: 'Catalog', stats: 'Statistics', viewer: 'Viewer' },
+    value: {
+      requests_per_s: 'Requests/s', errors_per_s: 'Errors/s', p95_ms: '95 % within', in_flight: 'Being answered', batches_running: 'Batches running', batches_waiting: 'Batches waiting', imports_running: 'Imports running', items_per_s: 'Items/s', reviews_open: 'Reviews open', pictures_waiting: 'Pictures waiting', connections_in_use: 'Catalog connections', cpu_percent: 'Processor', memory_bytes: 'Memory', open_files: 'Open files', store_ms: 'Object store',
+    },
   },
   severity: { warning: 'Warning', critical: 'Critical', info: 'Note' },
   rules: {

@@ -95,6 +95,12 @@ export default {
   reportKind: { imaging: '影像报告', pathology: '病理报告' },
   value: { review: '审核中', none: '无标注', cannot_tell: '无法判断' },
   images: { open: '打开 {name}', held: '待查看', frames: '{n} 幅', pixels: '{w} × {h} 像素', stage: '{name}：用滚轮或方向键翻看', frameOf: '第 {n} / {all} 幅', frame: '图像', window: '窗宽窗位', failed: '此图像无法显示。', doubt: '序列或期相存疑：{why}', zoom: '缩放', zoomIn: '放大', zoomOut: '缩小', whole: '全图', description: '描述', format: '格式', modality: '模态', sequence: '序列', phase: '期相', matrix: '矩阵', thickness: '层厚', spacing: '像素间距', mpp: '每像素', objective: '物镜', device: '设备', size: '大小' },
+  desk: {
+    page: '图像', title: '{case} 的图像', tools: '工具', series: '序列', beside: '并排显示', linked: '同步翻看', opening: '正在打开…', invert: '反相', flipHorizontal: '左右翻转', flipVertical: '上下翻转', rotate: '旋转 90°', cine: '播放', reset: '复位', planes: '三平面', planesAbout: '通过此序列的轴位、矢状位和冠状位', tags: '标签', tag: '标签', value: '值', findTag: '在标签中查找', items: '{n} 项', black: '黑', white: '白', region: '复制此区域的链接', copied: '链接已复制。',
+    gesture: { window: '窗宽窗位', scroll: '翻看', pan: '移动', zoom: '缩放', length: '长度', angle: '角度', ellipse: '椭圆', rectangle: '矩形' },
+    about: { window: '拖动：左右调窗宽，上下调窗位', scroll: '上下拖动翻看；滚轮始终可用', pan: '拖动移动；中键始终可用', zoom: '上下拖动；右键始终可用', length: '测量长度（毫米）', angle: '测量角度（度）', ellipse: '椭圆内数值的均值与离散度', rectangle: '矩形内数值的均值与离散度' },
+    plane: { axial: '轴位', sagittal: '矢状位', coronal: '冠状位' }, view: { MULTIPLANAR: '三平面', AXIAL: '轴位', SAGITTAL: '矢状位', CORONAL: '冠状位', RENDER: '三维' },
+  },
   preset: { file: '原始', abdomen: '腹部', lung: '肺', bone: '骨', brain: '脑' },
   reviewKind: { label: '标注', link: '关联', disease: '病种', identifiers: '缺少标识', pixels: '待查看图像', resource: '其他资料', leak: '疑似泄露', duplicate: '疑似重复', sequence: '序列与期相' },
   review: {
@@ -141,6 +147,14 @@ export default {
   profile: { title: '个人信息', text: '{name} · {role}', data: '基本信息', full_name: '姓名', email: '邮箱', department: '部门', saved: '个人信息已保存。', password: '密码', current: '当前密码', new: '新密码', again: '再次输入新密码', differ: '两次输入不一致。', change: '修改密码', passwordSaved: '密码已修改。' },
   tokens: { title: 'API 令牌', text: '供脚本和 isc 命令使用，权限与您相同。', new: '新建令牌', name: '名称', namePlaceholder: '例如：工作站', days: '有效天数（最多 365）', prefix: '开头', expires: '到期', used: '最近使用', never: '从未', revoke: '吊销', revoked: '令牌已失效。', once: '请立即复制令牌，仅显示这一次：', ask: { title: '吊销 {name}？', text: '使用它的脚本将立即失效。' } },
   servers: { title: '服务器', text: '实时数据，每五秒更新。', empty: { title: '还没有数据', text: '启动几秒后会有第一次采样。' }, alerts: '告警', noAlerts: '没有告警。', acknowledge: '确认', acknowledgedBy: '{account} 已确认', cpu: '处理器', memory: '内存', disk: '磁盘', received: '接收', sent: '发送' },
+  serversMore: {
+    services: '服务', name: '服务', more: '当前', hour: '最近一小时', stale: '数据已过时（{time}）', written: '磁盘写入', read: '磁盘读取', files: '打开的文件',
+    silence: '静默 1 小时', silencedUntil: '静默至 {time}', resolve: '结束', resolvedBy: '{account} 已结束',
+    service: { isocenter: '整个进程', gateway: '网关', ingest: '导入服务', catalog: '目录服务', stats: '统计服务', viewer: '阅片服务' },
+    value: {
+      requests_per_s: '请求/秒', errors_per_s: '错误/秒', p95_ms: '95% 在此时间内', in_flight: '处理中', batches_running: '运行中的批次', batches_waiting: '等待的批次', imports_running: '运行中的导入', items_per_s: '条目/秒', reviews_open: '待审核', pictures_waiting: '等待的图像', connections_in_use: '目录连接', cpu_percent: '处理器', memory_bytes: '内存', open_files: '打开的文件', store_ms: '对象存储',
+    },
+  },
   severity: { warning: '警告', critical: '严重', info: '提示' },
   rules: {
     menu: '规则', title: '标注规则', text: '为报告定标签的词语：修改，查看会改变什么，再应用。', about: '正在使用第 {n} 号规则：{terms} 个条目，{words} 个词，{cases} 个病例。',

@@ -21,6 +21,7 @@ export const routes: RouteRecordRaw[] = [
   { path: '/imports/:importKey', component: () => import('@/pages/ImportPage.vue'), props: true, meta: { needs: 'import', title: 'imports.one' } },
   { path: '/diseases/:code', component: () => import('@/pages/CasesPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'cases.title' } },
   { path: '/cases/:caseKey', component: () => import('@/pages/CasePage.vue'), props: true, meta: { needs: 'read_catalog', title: 'cases.one' } },
+  { path: '/cases/:caseKey/images', component: () => import('@/pages/ImagesPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'desk.page' } },
   { path: '/cases/:caseKey/explain', component: () => import('@/pages/ExplainPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'explain.title' } },
   { path: '/review', component: () => import('@/pages/ReviewPage.vue'), meta: { needs: 'review', title: 'review.title' } },
   { path: '/agreement', component: () => import('@/pages/AgreementPage.vue'), meta: { needs: 'review', title: 'agreed.title' } },
