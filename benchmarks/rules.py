@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import resource
 import tempfile
 import time
@@ -126,7 +127,7 @@ async def measure(folder: Path, count: int, processes: int) -> dict[str, Any]:
     headers = {PRINCIPAL_HEADER: sign(Principal(1, "b", Role.ADMIN), key, lifetime_seconds=3600)}
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://ingest/api/v1/rules/liver", headers=headers)
     async with app.router.lifespan_context(app), client:
-        text = (await client.get("/text")).text.replace("number = 1", "number = 2", 1)
+        text = re.sub(r"^number = (\d+)", lambda found: f"number = {int(found[1]) + 1}", (await client.get("/text")).text, count=1, flags=re.MULTILINE)
         text += '\n[[terms]]\nid = "added"\nmeaning = "benign"\nwords = ["脂肪肝", "胆囊结石"]\n'
         began, cpu = time.perf_counter(), _cpu_seconds()
         made = (await client.post("/proposals", json={"text": text})).json()

@@ -106,7 +106,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
     answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
-    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None}
+    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None and not is_told(a.case)}
     third = await thirds.spoken(context.resources, said)
     answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
     async with context.commit(last=last) as session:

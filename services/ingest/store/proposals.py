@@ -15,7 +15,8 @@ from isocenter.errors import Conflict, NotFound
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, Label, LabelScheme, PolicyVersion, RuleProposal, now
 from services.ingest.rule_tally import NONE, OldCase, OldReport
 from services.ingest.stages.label import texts_of_cases
-from services.ingest.store import imports
+from services.ingest.stages.telling import schemes_of
+from services.ingest.store import imports, policies
 
 ACTIVE = ("waiting", "previewing", "applying")
 ATTEMPTS = 3
@@ -120,12 +121,12 @@ async def next_cases(session: AsyncSession, disease_id: int, after: int, limit: 
 
 
 async def default_scheme(session: AsyncSession, disease_id: int) -> LabelScheme:
-    """The scheme that cases are labelled by unless an import chose another: the first of the disease, its newest number."""
-    found = select(LabelScheme).where(LabelScheme.disease_id == disease_id, LabelScheme.active.is_(True)).order_by(LabelScheme.number.desc(), LabelScheme.id)
-    row: LabelScheme | None = await session.scalar(found.limit(1))
-    if row is None:
+    """The scheme that cases are labelled by unless an import chose another; never one of what reports tell outright."""
+    disease = await session.get_one(Disease, disease_id)
+    found = schemes_of(disease, await policies.schemes(session, [disease_id]), "")
+    if not found:
         raise Conflict("This disease has no active label scheme.")
-    return row
+    return found[0]
 
 
 async def old_cases(session: AsyncSession, scheme: LabelScheme, cases: Sequence[tuple[int, str]]) -> tuple[OldCase, ...]:
