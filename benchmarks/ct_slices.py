@@ -55,6 +55,8 @@ def _slice(study: int, series: int, number: int, pixels: NDArray[np.int16]) -> D
     ds.PatientName, ds.PatientBirthDate, ds.PatientSex, ds.PatientAge = f"Patient^{study:04d}", "19600101", "MF"[study % 2], "064Y"
     ds.Modality, ds.BodyPartExamined, ds.Manufacturer, ds.ManufacturerModelName = "CT", "ABDOMEN", "Made", "Up"
     ds.StudyDescription, ds.SeriesDescription, ds.SeriesNumber, ds.InstanceNumber = "CT abdomen", f"Portal {series}", series + 1, number + 1
+    ds.ReferringPhysicianName = ds.PositionReferenceIndicator = ""
+    ds.AcquisitionNumber = 1
     ds.KVP, ds.SliceThickness, ds.PixelSpacing, ds.PatientPosition = 120, 3.0, [0.75, 0.75], "HFS"
     ds.ImagePositionPatient, ds.ImageOrientationPatient = [-192.0, -192.0, 3.0 * number], [1, 0, 0, 0, 1, 0]
     ds.Rows, ds.Columns = pixels.shape

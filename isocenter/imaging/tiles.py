@@ -16,6 +16,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+import orjson
 import pydicom
 import tifffile
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class TileIndex:
 def unpack(data: bytes) -> TileIndex:
     """What :meth:`TileIndex.packed` wrote; InvalidInput for anything else."""
     try:
-        found = json.loads(gzip.decompress(data))
+        found = orjson.loads(gzip.decompress(data))
         if found["version"] != VERSION:
             raise InvalidInput("The tile index has another version; import the slide again.")
         levels = tuple(

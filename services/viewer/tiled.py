@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,31 @@ from services.viewer.viewing import Viewing
 TILE_QUALITY = 80
 COMPOSED_MOST = 64  # stored tiles that one picture is put together from; more than that is OpenSlide's
 KEPT = 64
+DRAWN_KEPT_BYTES = 32 << 20
 
 Pixels = NDArray[np.uint8]
+
+
+class DrawnTiles:
+    """Tiles that had to be made (edges, levels not stored), the last 32 MiB of all slides. Whoever asks has been let in before."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
+        self._size_bytes = 0
+
+    def get(self, key: tuple[str, int, int, int]) -> bytes | None:
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[str, int, int, int], jpeg: bytes) -> bytes:
+        if key not in self._kept:
+            self._kept[key] = jpeg
+            self._size_bytes += len(jpeg)
+            while self._size_bytes > DRAWN_KEPT_BYTES:
+                self._size_bytes -= len(self._kept.popitem(last=False)[1])
+        return jpeg
 
 
 @dataclass
@@ -40,9 +64,10 @@ class TiledSlide:
     width_px: int
     height_px: int
     tile_px: int
+    drawn: DrawnTiles
     _file: Callable[[], Awaitable[Path]]
 
-    @property
+    @cached_property
     def levels(self) -> list[DziLevel]:
         return dzi_levels(self.width_px, self.height_px)
 
@@ -70,20 +95,29 @@ class TiledSlide:
         self.viewing.counted.tiles.labels("drawn" if stored is None else "stored").inc()
         if stored is not None:
             return stored
+        key = (self.instances[0].sha256, found.downsample, column, row)
+        kept = self.drawn.get(key)
+        if kept is not None:
+            return kept
         left, top = column * self.tile_px, row * self.tile_px
         size = min(self.tile_px, found.width_px - left), min(self.tile_px, found.height_px - top)
         pixels = await self.region(left, top, *size, found.downsample)
-        return await self.viewing.compute(picture, pixels, Look(quality=TILE_QUALITY))
+        return self.drawn.put(key, await self.viewing.compute(picture, pixels, Look(quality=TILE_QUALITY)))
 
     async def stored_tile(self, downsample: int, column: int, row: int) -> bytes | None:
         """The stored stream, complete; None when the tile is not stored or damaged."""
         place = self.index.place(downsample, column, row) if self.index else None
         if place is None:
             return None
+        whole = (place.width_px, place.height_px) == (self.tile_px, self.tile_px)
+        key = (self.instances[0].sha256, downsample, column, row)
+        kept = None if whole else self.drawn.get(key)
+        if kept is not None:
+            return kept
         jpeg = await self._jpeg(place)
-        if jpeg is None or (place.width_px, place.height_px) == (self.tile_px, self.tile_px):
+        if jpeg is None or whole:
             return jpeg
-        return await self.viewing.decode(cropped, jpeg, place.width_px, place.height_px)
+        return self.drawn.put(key, await self.viewing.decode(cropped, jpeg, place.width_px, place.height_px))
 
     async def region(self, left: int, top: int, width: int, height: int, downsample: int) -> Pixels:
         """(height, width, 3) of a rectangle, in pixels of the level that is ``downsample`` times smaller than the slide."""
@@ -145,6 +179,7 @@ class TiledSlides:
         self.slides = slides
         self._kept: OrderedDict[tuple[int, str, int], TiledSlide] = OrderedDict()
         self._lock = asyncio.Lock()
+        self._drawn = DrawnTiles()
 
     async def open(self, seen: Seen) -> TiledSlide:
         """NotFound when the series is no slide."""
@@ -182,4 +217,4 @@ class TiledSlides:
                 raise InvalidInput("This part of the slide is not stored finely enough to be drawn at once; ask for a smaller region.", field="region")
             return await self.slides.path(seen.instances[0])
 
-        return TiledSlide(self.viewing, seen.instances, index, told, width, height, tile, file)
+        return TiledSlide(self.viewing, seen.instances, index, told, width, height, tile, self._drawn, file)

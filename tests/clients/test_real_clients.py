@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_bulkdata_when_retrieved_by_the_address_of_its_tag_then_it_is_the_pixel_
     address = f"{site.dicomweb}/studies/{study}/series/{series}/instances/{instance}/bulkdata/7FE00010"
     [body] = client.retrieve_bulkdata(address)
     assert body == released.PixelData
+
+
+def test_object_when_checked_by_dciodvfy_then_it_has_no_error_that_was_not_sent(site: Site, tmp_path: Path) -> None:
+    require_programs("dicom3tools", "dciodvfy")
+    client, study, series, instance = _one(site)
+    path = tmp_path / "released.dcm"
+    client.retrieve_instance(study, series, instance).save_as(path)
+    told = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False, timeout=60)
+    assert [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")] == []
 
 
 @pytest.fixture(scope="module")
