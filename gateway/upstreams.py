@@ -46,7 +46,7 @@ ENTRIES: tuple[Entry, ...] = (
     *_entries("catalog", "/api/v1/datasets", "/api/v1/resources", "/api/v1/reports", "/api/v1/attributes", "/api/v1/searches"),
     *_entries("catalog", "/api/v1/withdrawals"),
     *_entries("stats", "/api/v1/statistics", "/api/v1/servers", "/api/v1/alerts", "/api/v1/silences"),
-    *_entries("gateway", "/api/v1/session", "/api/v1/profile", "/api/v1/tokens", "/api/v1/accounts", "/api/v1/audit", "/api/v1/links"),
+    *_entries("gateway", "/api/v1/session", "/api/v1/profile", "/api/v1/tokens", "/api/v1/accounts", "/api/v1/audit", "/api/v1/signed-links"),
     *_entries("gateway", "/healthz", "/readyz", "/metrics", "/openapi.json"),
 )
 RESERVED = frozenset({"api", "dicom-web", "slides", "iiif", "metrics", "signed"})  # first segments that are never pages

@@ -40,7 +40,7 @@ class LinkView(BaseModel):
     expires_at: datetime
 
 
-@router.post("/links", status_code=201)
+@router.post("/signed-links", status_code=201)
 async def make_link(body: LinkRequest, opened: Opened, who: CatalogReader) -> LinkView:
     """A link that lives ten minutes at most. It opens what this account may see at the time of its use."""
     kind: Literal["series", "resource"] = "series" if body.series is not None else "resource"

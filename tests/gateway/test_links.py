@@ -21,7 +21,7 @@ SHUT = ["/slides/2.25.8.dzi", f"/slides/{UID}8.dzi", "/dicom-web/studies", f"/di
 
 
 async def _link(client: httpx.AsyncClient, **body: object) -> str:
-    answer = await client.post("/api/v1/links", json=body)
+    answer = await client.post("/api/v1/signed-links", json=body)
     assert answer.status_code == 201, answer.text
     url: str = answer.json()["url"]
     return url
@@ -84,7 +84,7 @@ async def test_link_when_its_account_is_closed_or_has_another_role_then_it_count
 async def test_link_when_the_request_is_wrong_then_422(open_site: OpenSite, body: dict[str, object]) -> None:
     async with open_site() as site:
         await site.add("lin")
-        assert (await (await site.signed_in("lin")).post("/api/v1/links", json=body)).status_code == 422
+        assert (await (await site.signed_in("lin")).post("/api/v1/signed-links", json=body)).status_code == 422
 
 
 async def test_link_when_made_then_audited_and_only_for_those_who_read_the_catalog(open_site: OpenSite) -> None:
@@ -93,8 +93,8 @@ async def test_link_when_made_then_audited_and_only_for_those_who_read_the_catal
         await site.add("ops", Role.OPERATOR)
         url = await _link(await site.signed_in("lin"), resource="0" * 64, seconds=30)
         assert (await site.client().get(f"{url}/api/v1/resources/{'0' * 64}")).status_code == 200
-        assert (await (await site.signed_in("ops")).post("/api/v1/links", json={"series": UID})).status_code == 403
-        assert (await site.client().post("/api/v1/links", json={"series": UID})).status_code == 401
+        assert (await (await site.signed_in("ops")).post("/api/v1/signed-links", json={"series": UID})).status_code == 403
+        assert (await site.client().post("/api/v1/signed-links", json={"series": UID})).status_code == 401
         async with site.resources.db.read() as session:
             events = (await session.execute(select(AuditEvent.actor, AuditEvent.subject).where(AuditEvent.verb == "issue-link"))).all()
         assert [tuple(event) for event in events] == [("lin", f"resource:{'0' * 64}")]

@@ -68,7 +68,9 @@ async def test_released_files_when_viewed_then_equal_to_pydicoms_decoding(tmp_pa
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(resources.settings, resources)), base_url="http://localhost") as client:
             for study, series, instance in rows:
                 if series not in metadata:
-                    told = (await client.get(f"/dicom-web/studies/{study}/series/{series}/metadata", headers=headers)).json()
+                    described = await client.get(f"/dicom-web/studies/{study}/series/{series}/metadata", headers=headers)
+                    assert described.status_code == 200, described.text
+                    told = described.json()
                     metadata[series] = {one["00080018"]["Value"][0]: one for one in told}
                 ds = pydicom.dcmread(io.BytesIO(resources.store.get_bytes(instance.object_key)), force=True)
                 with warnings.catch_warnings():
@@ -89,6 +91,9 @@ async def test_released_files_when_viewed_then_equal_to_pydicoms_decoding(tmp_pa
                         assert drawn.status_code == 406
                         continue
                     compared += 1
+                    if answer.status_code != 200 or drawn.status_code != 200:
+                        wrong.append(f"frame {number} of {instance.frames}, {ds.file_meta.TransferSyntaxUID}: {answer.text[:200]!r} {drawn.status_code}")
+                        continue
                     if not np.array_equal(_received(ds, answer.content, expected), expected):
                         wrong.append(f"frame {number} {ds.file_meta.TransferSyntaxUID} {ds.get('PhotometricInterpretation')} {ds.get('BitsAllocated')}")
                     shown = np.asarray(Image.open(io.BytesIO(drawn.content)), int)

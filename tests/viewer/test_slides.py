@@ -16,11 +16,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 from sqlalchemy import select
-from viewer_rows import slide_bytes
+from viewer_rows import _Maker, slide_bytes
 
 from isocenter.imaging.tiles import TileIndex, cropped, decoded, spliced, tile_index, unpack
 from isocenter.keys import create_key_file
-from isocenter.models import Instance, Series, Slide
+from isocenter.models import Instance, PolicyVersion, Series, Slide, Study
 from isocenter.objects import ObjectStore, StoreConfig
 from services.ingest.work import CloseTask, Common, close_series
 from services.viewer.pyramid import dzi_levels
@@ -269,3 +269,63 @@ async def test_viewer_when_its_store_is_s3_then_all_is_read_there(viewer: Viewer
     assert not list((viewer.catalog.resources.settings.scratch / "slides").glob("*"))  # nothing was brought here whole
     assert (await viewer.get("/api/v1/series/1.4/preview")).status_code == 200
     assert (await viewer.get("/api/v1/series/1.1/thumbnail")).status_code == 200
+
+
+async def _keep_dicom_slide(viewer: Viewer, photometric: str, sparse: bool) -> tuple[TileIndex, dict[str, bytes]]:
+    """Series 5.1 of two levels, 100 x 75 and 200 x 150, as ingest leaves it; (index, stored objects by key)."""
+    full = _gradient(150, 200)
+    small = np.asarray(Image.fromarray(full).resize((100, 75), Image.Resampling.BOX))
+    levels = [wsi_level("5.1", 1, small, photometric, sparse), wsi_level("5.1", 2, full, photometric, sparse)]
+    resources = viewer.catalog.resources
+    async with resources.db.write() as session:
+        study = await session.scalar(select(Study).where(Study.uid == "1"))
+        policy = await session.scalar(select(PolicyVersion.id))
+        assert study is not None
+        assert policy is not None
+        await _Maker(viewer.catalog, session, study.hospital_id, study.import_id, policy).series("5.1", study, "DICOM", levels)
+        rows = (await session.execute(select(Instance.object_key, Series.id).join(Series).where(Series.uid == "5.1").order_by(Instance.number))).all()
+        paths = [(key, resources.store.path(key)) for key, _ in rows]
+        index = tile_index([(key, path) for key, path in paths if path is not None])
+        assert index is not None
+        resources.store.put_bytes("data/5.1/tiles.json.gz", index.packed())
+        session.add(Slide(series_id=rows[0][1], mpp=0.5, objective_power=20, width_px=200, height_px=150, tile_index_key="data/5.1/tiles.json.gz"))
+    return index, {key: resources.store.get_bytes(key) for key, _ in rows}
+
+
+@pytest.mark.parametrize(("photometric", "sparse"), [("YBR_FULL_422", False), ("RGB", True)])
+async def test_dicom_slide_when_asked_over_http_then_its_frames_pass_through_byte_for_byte(viewer: Viewer, photometric: str, sparse: bool) -> None:
+    index, stored = await _keep_dicom_slide(viewer, photometric, sparse)
+    assert b'Width="200"' in (await viewer.get("/slides/5.1.dzi")).content
+    told = (await viewer.get("/slides/5.1/properties")).json()
+    assert (told["mpp"], told["tile_px"], told["stored_downsamples"]) == (0.5, 64, [1, 2])
+    for level, downsample in ((8, 1), (7, 2)):
+        inside = [(column, row) for row in range(150 // downsample // 64) for column in range(200 // downsample // 64)]
+        assert inside
+        for column, row in inside:
+            place = index.place(downsample, column, row)
+            assert place is not None
+            wanted = _tile_of(index, stored[index.sources[place.source]], downsample, column, row)
+            assert (await viewer.get(f"/slides/5.1_files/{level}/{column}_{row}.jpeg")).content == wanted
+            box = f"{column * 64 * downsample},{row * 64 * downsample},{64 * downsample},{64 * downsample}"
+            assert (await viewer.get(f"/iiif/3/5.1/{box}/64,64/0/default.jpg")).content == wanted
+            # DICOMweb gives the same frame, without the marker that a file of its own needs for RGB.
+            source = index.sources[place.source]
+            instance = 1 + list(stored).index(source)
+            columns = -(-(200 // downsample) // 64)
+            number = row * columns + column
+            count = columns * -(-(150 // downsample) // 64)
+            frame = 1 + (count - 1 - number if sparse else number)
+            answer = await viewer.get(f"/dicom-web/studies/1/series/5.1/instances/5.1.{instance}/frames/{frame}", Accept="image/jpeg")
+            assert answer.content.rstrip(b"\0") == stored[source][place.offset : place.offset + place.length].rstrip(b"\0")
+    for level, size in ((8, (200, 150)), (7, (100, 75)), (6, (50, 38)), (0, (1, 1))):
+        shown = np.zeros((size[1], size[0], 3), int)
+        for row in range(-(-size[1] // 64)):
+            for column in range(-(-size[0] // 64)):
+                tile = _image((await viewer.get(f"/slides/5.1_files/{level}/{column}_{row}.jpeg")).content)
+                shown[row * 64 : row * 64 + 64, column * 64 : column * 64 + 64] = tile
+        wanted_whole = np.asarray(Image.fromarray(_gradient(150, 200)).resize(size, Image.Resampling.BOX), int)
+        assert level == 0 or np.abs(shown - wanted_whole).mean() < 5
+    microns = await viewer.get("/slides/5.1/region?x=10&y=5&width=32&height=16&unit=um&size=64&format=png")
+    pixels = await viewer.get("/slides/5.1/region?x=20&y=10&width=64&height=32&size=64&format=png")
+    assert microns.content == pixels.content
+    assert _image((await viewer.get("/iiif/3/5.1/square/^300,/0/gray.png")).content).shape == (300, 300)
