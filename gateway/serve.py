@@ -24,15 +24,21 @@ GRACE_SECONDS = 15  # requests under way get this long after SIGTERM; Kubernetes
 class Server(uvicorn.Server):
     """Tells ``ready`` the real address once requests are answered."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None], stopping: asyncio.Event) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Event streams end first, or the others' grace would always be waited for in full."""
+        self._stopping.set()
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings, service: str, say: Callable[[str], None]) -> int:
@@ -85,7 +91,7 @@ async def _serve(settings: Settings, service: str, say: Callable[[str], None], s
         def ready(url: str) -> None:
             say(f"Isocenter {service + ' ' if service else ''}listens on {url}")
 
-        server = Server(config, ready)
+        server = Server(config, ready, resources.stopping)
         starting.over = True
         await server.serve()
         return 0 if server.started else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from isocenter.columns import Columns
@@ -23,6 +24,7 @@ class Resources:
     key: SiteKey
     columns: Columns = field(init=False)  # one copy a process: embedded services share it
     metrics: dict[str, Metrics] = field(init=False, default_factory=dict)  # of the services of this process; stats shows them
+    stopping: asyncio.Event = field(init=False, default_factory=asyncio.Event)  # set when the process is told to stop: streams without an end see it
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", Columns(self.db, self.settings.scratch))

@@ -12,6 +12,13 @@ class Bell:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()
+        self.closed = False
+
+    async def close_when(self, stopping: asyncio.Event) -> None:
+        """Let every listener go when the process stops."""
+        await stopping.wait()
+        self.closed = True
+        self.ring()
 
     def ring(self) -> None:
         for listener in self._listeners:

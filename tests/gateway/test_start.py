@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -173,3 +175,27 @@ def test_server_when_started_signed_in_and_ended_then_it_stops_cleanly_and_start
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert time.monotonic() - started < 60
+
+
+def test_server_when_told_to_stop_then_a_request_under_way_is_answered_and_event_streams_end(tmp_path: Path) -> None:
+    data = tmp_path / "site"
+    with running(data) as (process, url, said):
+        password = re.search(r"password (\S+)", said).group(1)  # type: ignore[union-attr]
+        address = httpx.URL(url)
+        body = json.dumps({"name": "admin", "password": password}).encode()
+        with httpx.Client(base_url=url, timeout=30) as client, socket.create_connection((address.host, address.port or 0), timeout=30) as half:
+            assert client.post("/api/v1/session", content=body, headers={"Content-Type": "application/json"}).status_code == 200
+            head = f"POST /api/v1/session HTTP/1.1\r\nHost: {address.host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            half.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert half.recv(1000).startswith(b"HTTP/1.1 100")  # it is being answered
+            with client.stream("GET", "/api/v1/alerts/events", headers={"Accept": "text/event-stream"}) as events:
+                lines = events.iter_lines()
+                assert next(lines) == "event: alerts"
+                process.send_signal(signal.SIGTERM)
+                assert [line for line in lines if line.startswith("event:")] == []  # the stream ends by itself
+            half.sendall(body)
+            answer = b""
+            while part := half.recv(65536):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert process.wait(30) == 0

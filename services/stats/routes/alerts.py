@@ -77,11 +77,13 @@ async def events(request: Request, opened: Opened, _who: Operator) -> Response:
                     yield b"event: alerts\ndata: " + await _open(opened) + b"\n\n"
                 except IsocenterError:
                     yield b": the catalog is away\n\n"  # the page keeps what it has
-                if not stays:
+                if not stays or bell.closed:
                     return
                 while True:
                     try:
                         await asyncio.wait_for(rung.wait(), HEARTBEAT_SECONDS)
+                        if bell.closed:
+                            return
                         break
                     except TimeoutError:
                         yield b": still here\n\n"
