@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isocenter.columns import presence
@@ -19,6 +19,7 @@ def test_cases_by_code_when_a_case_has_a_value_twice_then_it_counts_once():
     assert presence.distinct_cases(places, 4) == 3
 
 
+@settings(deadline=None, max_examples=60, database=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=60))
 def test_cases_by_code_when_sorted_instead_then_the_same_numbers(pairs):
     places, codes = (np.array([pair[side] for pair in pairs], np.uint32) for side in (0, 1))
