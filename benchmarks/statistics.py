@@ -94,8 +94,9 @@ def serving(settings: Settings) -> Iterator[tuple[str, list[psutil.Process]]]:
         for service in SERVICES:
             name = "CATALOG_SERVICE" if service == "catalog" else service.upper()
             environment[f"ISOCENTER_{name}_URL"] = f"http://127.0.0.1:{ports[service]}"
+    command = [sys.executable, "-m", "gateway.cli", "serve"]
     running = [
-        subprocess.Popen([sys.executable, "-m", "gateway.cli", "serve", *filter(None, [service]), "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
+        subprocess.Popen([*command, *filter(None, [service]), "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
         for service, port in ports.items()
     ]
     try:
