@@ -25,8 +25,29 @@ from services.viewer.viewing import Viewing
 TILE_QUALITY = 80
 COMPOSED_MOST = 64  # stored tiles that one picture is put together from; more than that is OpenSlide's
 KEPT = 64
+DRAWN_BYTES = 64 << 20
 
 Pixels = NDArray[np.uint8]
+
+
+class DrawnTiles:
+    """Tiles that had to be drawn (levels the file lacks, other codecs), the last ones up to 64 MiB: all who look at a slide begin with the same."""
+
+    def __init__(self, most_bytes: int = DRAWN_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
+        self._size_bytes = 0
+
+    def get(self, key: tuple[str, int, int, int]) -> bytes | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: tuple[str, int, int, int], tile: bytes) -> None:
+        self._size_bytes += len(tile) - len(self._kept.pop(key, b""))
+        self._kept[key] = tile
+        while self._size_bytes > self._most_bytes and len(self._kept) > 1:
+            self._size_bytes -= len(self._kept.popitem(last=False)[1])
 
 
 @dataclass
@@ -41,6 +62,7 @@ class TiledSlide:
     height_px: int
     tile_px: int
     _file: Callable[[], Awaitable[Path]]
+    _drawn: DrawnTiles
 
     @property
     def levels(self) -> list[DziLevel]:
@@ -70,10 +92,15 @@ class TiledSlide:
         self.viewing.counted.tiles.labels("drawn" if stored is None else "stored").inc()
         if stored is not None:
             return stored
-        left, top = column * self.tile_px, row * self.tile_px
-        size = min(self.tile_px, found.width_px - left), min(self.tile_px, found.height_px - top)
-        pixels = await self.region(left, top, *size, found.downsample)
-        return await self.viewing.compute(picture, pixels, Look(quality=TILE_QUALITY))
+        key = (self.instances[0].sha256, level, column, row)
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            left, top = column * self.tile_px, row * self.tile_px
+            size = min(self.tile_px, found.width_px - left), min(self.tile_px, found.height_px - top)
+            pixels = await self.region(left, top, *size, found.downsample)
+            drawn = await self.viewing.compute(picture, pixels, Look(quality=TILE_QUALITY))
+            self._drawn.put(key, drawn)
+        return drawn
 
     async def stored_tile(self, downsample: int, column: int, row: int) -> bytes | None:
         """The stored stream, complete; None when the tile is not stored or damaged."""
@@ -145,6 +172,7 @@ class TiledSlides:
         self.slides = slides
         self._kept: OrderedDict[tuple[int, str, int], TiledSlide] = OrderedDict()
         self._lock = asyncio.Lock()
+        self._drawn = DrawnTiles()
 
     async def open(self, seen: Seen) -> TiledSlide:
         """NotFound when the series is no slide."""
@@ -182,4 +210,4 @@ class TiledSlides:
                 raise InvalidInput("This part of the slide is not stored finely enough to be drawn at once; ask for a smaller region.", field="region")
             return await self.slides.path(seen.instances[0])
 
-        return TiledSlide(self.viewing, seen.instances, index, told, width, height, tile, file)
+        return TiledSlide(self.viewing, seen.instances, index, told, width, height, tile, file, self._drawn)
