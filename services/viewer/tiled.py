@@ -26,15 +26,16 @@ from services.viewer.viewing import Viewing
 TILE_QUALITY = 80
 COMPOSED_MOST = 64  # stored tiles that one picture is put together from; more than that is OpenSlide's
 KEPT = 64
-DRAWN_KEPT_BYTES = 32 << 20
+DRAWN_KEPT_BYTES = 64 << 20
 
 Pixels = NDArray[np.uint8]
 
 
 class DrawnTiles:
-    """Tiles that had to be made (edges, levels not stored), the last 32 MiB of all slides. Whoever asks has been let in before."""
+    """Tiles that had to be made (edges, levels not stored), the last 64 MiB of all slides. Whoever asks has been let in before."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = DRAWN_KEPT_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._kept: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
         self._size_bytes = 0
 
@@ -48,7 +49,7 @@ class DrawnTiles:
         if key not in self._kept:
             self._kept[key] = jpeg
             self._size_bytes += len(jpeg)
-            while self._size_bytes > DRAWN_KEPT_BYTES:
+            while self._size_bytes > self._most_bytes and len(self._kept) > 1:
                 self._size_bytes -= len(self._kept.popitem(last=False)[1])
         return jpeg
 

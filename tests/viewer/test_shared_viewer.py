@@ -54,7 +54,7 @@ async def test_released_files_when_viewed_then_equal_to_pydicoms_decoding(tmp_pa
         view = await service.wait((await service.call("POST", "/imports", order, status=201))["key"], 400)
         assert view["state"] == "finished"
         resources = service.resources
-        headers = {PRINCIPAL_HEADER: sign(Principal(1, "rev", Role.REVIEWER), resources.key)}
+        headers = {PRINCIPAL_HEADER: sign(Principal(1, "rev", Role.REVIEWER), resources.key, lifetime_seconds=3600)}
         async with resources.db.read() as session:
             rows = (await session.execute(
                 select(Study.uid, Series.uid, Instance).join(Series, Series.id == Instance.series_id).join(Study, Study.id == Series.study_id)

@@ -25,6 +25,7 @@ from isocenter.objects import ObjectStore, StoreConfig
 from services.ingest.work import CloseTask, Common, close_series
 from services.viewer.pyramid import dzi_levels
 from services.viewer.routes.iiif import Box, parse_region, parse_size
+from services.viewer.tiled import DrawnTiles
 
 if TYPE_CHECKING:
     from conftest import Viewer
@@ -181,6 +182,19 @@ async def test_tiles_when_an_index_is_there_then_all_levels_without_opening_the_
     store = viewer.catalog.resources.store
     store.delete(index.sources[0])
     assert (await viewer.get("/slides/1.6_files/10/1_1.jpeg")).status_code == 404
+
+
+async def test_tile_when_it_was_drawn_before_then_it_is_kept_up_to_a_limit(viewer: Viewer, tmp_path: Path) -> None:
+    await _give_index(viewer, tmp_path)
+    first = await viewer.get("/slides/1.6_files/7/0_0.jpeg")  # an eighth of the slide: not stored
+    made = viewer.viewing.counted.pictures._value.get()
+    assert made > 0
+    again = await viewer.get("/slides/1.6_files/7/0_0.jpeg")
+    assert (again.content, viewer.viewing.counted.pictures._value.get()) == (first.content, made)
+    kept = DrawnTiles(10)
+    for number in range(3):
+        kept.put(("a", 0, 0, number), b"xxxx")
+    assert [kept.get(("a", 0, 0, number)) for number in range(3)] == [None, b"xxxx", b"xxxx"]
 
 
 async def test_region_when_asked_in_micrometres_then_the_same_as_in_pixels(viewer: Viewer, tmp_path: Path) -> None:
