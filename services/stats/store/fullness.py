@@ -33,10 +33,9 @@ def completeness(scope: Scope, cursor: Any) -> list[Full]:
 
 def _of_cases(scope: Scope, cursor: Any) -> list[Full]:
     ids = ", ".join(str(number) for number in scope.schemes) or "NULL"
-    reports = seen_reports(scope.view)
+    labelled, reports = f"SELECT case_id FROM labels WHERE scheme_id IN ({ids})", seen_reports(scope.view)
     parts = [
-        "count(*)", "count(DISTINCT patient_id)", "count(*) FILTER (sex <> '')",
-        f"count(*) FILTER (case_id IN (SELECT case_id FROM labels WHERE scheme_id IN ({ids})))",
+        "count(*)", "count(DISTINCT patient_id)", "count(*) FILTER (sex <> '')", f"count(*) FILTER (case_id IN ({labelled}))",
     ]  # fmt: skip
     values: list[Any] = []
     for kind in ("imaging", "pathology"):
