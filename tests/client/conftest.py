@@ -132,7 +132,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
                 found["url"] = url
                 ready.set()
 
-            server = Server(config, told)
+            server = Server(config, told, site.resources.stopping)
             found.update(site=site, wire=wire, loop=asyncio.get_running_loop(), server=server)
             await server.serve()
 
