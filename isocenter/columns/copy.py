@@ -22,7 +22,7 @@ import anyio.to_thread
 from sqlalchemy import func, select
 
 from isocenter.columns.codes import WORDS, Codes
-from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, MULTIPLE, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
+from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
 from isocenter.db import Database
 from isocenter.models import Case, CatalogRevision, Change, now
 
@@ -102,7 +102,6 @@ class Columns:
                 ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
             await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, ids)))
             await self._take(ids)
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_note_multiple, of_cases=ids)))
             self._answers.clear()
         return self._revision
 
@@ -203,7 +202,6 @@ class Columns:
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
         await self._take(ids)
-        await anyio.to_thread.run_sync(partial(self._with_cursor, _note_multiple))
         return len(ids)
 
     async def _merge(self, known: int) -> int:
@@ -217,7 +215,6 @@ class Columns:
         # All at once: a deletion is a scan, however many cases it takes. When this fails half way, the same merge comes again.
         await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, sorted(touched))))
         await self._take(sorted(touched))
-        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_note_multiple, of_cases=sorted(touched))))
         return len(touched)
 
     async def _take(self, ids: Sequence[int]) -> None:
@@ -265,7 +262,7 @@ def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
 
 
 def _make_tables(cursor: Any) -> None:
-    for table in (*OF_CASES, MEMBERS, MULTIPLE, WORDS):
+    for table in (*OF_CASES, MEMBERS, WORDS):
         cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
         cursor.execute(table.create)
 
@@ -287,15 +284,6 @@ def _add(rows: Read, codes: Codes, cursor: Any) -> None:
     except BaseException:
         cursor.execute("ROLLBACK")
         raise
-
-
-def _note_multiple(cursor: Any, *, of_cases: Sequence[int] | None = None) -> None:
-    """Series that stand in several rows (two stacks, two cases): a sum over series groups these only. One that no longer does may stay listed."""
-    among, values = "", []
-    if of_cases is not None:
-        among, values = "WHERE series_id IN (SELECT series_id FROM images WHERE case_id IN (SELECT unnest(?)))", [list(of_cases)]
-    found = f"SELECT series_id FROM images {among} GROUP BY series_id HAVING count(*) > 1"
-    cursor.execute(f"INSERT INTO {MULTIPLE.name} {found} EXCEPT SELECT series_id FROM {MULTIPLE.name}", values)
 
 
 def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes | None = None) -> None:
