@@ -22,6 +22,7 @@ import anyio.to_thread
 from sqlalchemy import func, select
 
 from isocenter.columns.codes import WORDS, Codes
+from isocenter.columns.memory import give_back
 from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
 from isocenter.db import Database
 from isocenter.errors import Unavailable
@@ -256,6 +257,8 @@ class Columns:
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
         await self._take(ids)
+        if len(ids) > CASES_A_READ:
+            await anyio.to_thread.run_sync(give_back)
         return len(ids)
 
     async def _merge(self, known: int) -> int:
