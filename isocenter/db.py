@@ -39,7 +39,8 @@ class Database:
         self._most = pool_size + OVERFLOW
         self._writer = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:
-            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=OVERFLOW, connect_args={"timeout": 30})
+            # The connection used last comes first: its pages are cached, and those seldom needed hold none (each may hold cache_size).
+            self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=OVERFLOW, pool_use_lifo=True, connect_args={"timeout": 30})
         else:
             self.engine = create_async_engine(
                 url, pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=True, pool_recycle=1800, pool_timeout=20, isolation_level="READ COMMITTED"
@@ -54,7 +55,7 @@ class Database:
         cursor = connection.cursor()
         if self.is_sqlite:
             connection.isolation_level = None  # we say BEGIN ourselves
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "cache_size=-65536"):
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON", "cache_size=-32768"):
                 cursor.execute(f"PRAGMA {pragma}")
         else:
             cursor.execute("SELECT VERSION()")

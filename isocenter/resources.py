@@ -30,7 +30,7 @@ class Resources:
         object.__setattr__(self, "columns", Columns(self.db, self.settings.scratch))
 
     async def close(self) -> None:
-        self.columns.close()
+        await self.columns.stop()
         await self.db.close()
 
 

@@ -22,8 +22,10 @@ import anyio.to_thread
 from sqlalchemy import func, select
 
 from isocenter.columns.codes import WORDS, Codes
-from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, MULTIPLE, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
+from isocenter.columns.memory import give_back
+from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
 from isocenter.db import Database
+from isocenter.errors import Unavailable
 from isocenter.models import Case, CatalogRevision, Change, now
 
 log = logging.getLogger(__name__)
@@ -33,11 +35,13 @@ MEMORY_LIMIT = "150MB"  # model.md: 88 to 189 MB resident at this limit with 1,0
 THREADS = 2
 AT_ONCE = 2  # questions that scan at the same time: each uses all threads, and what they hold at once stays bounded
 CASES_A_READ = 1000  # rows of one read stay a few MB, and other requests get their turn between two
+PATIENCE_SECONDS = 45  # a question waits so long for the first load; then it is told to come again, before a proxy gives up (nginx: 60 s)
+RETRY_SECONDS = 10
 REMEMBERED = 256  # answers of the current revision
 
 
 class Columns:
-    """The column copy of one process. Opened at first use; safe from several tasks and threads.
+    """The column copy of one process. Loaded when the service starts (``begin``), or at first use; safe from several tasks and threads.
 
     The file is derived and private (0700): a new process makes its own, and removes those of processes that are gone.
     """
@@ -56,6 +60,7 @@ class Columns:
         self._codes = Codes()
         self._running = anyio.CapacityLimiter(AT_ONCE)
         self._behind: set[asyncio.Task[int]] = set()
+        self._loading: asyncio.Task[int] | None = None
         self._answers: OrderedDict[Any, Any] = OrderedDict()
 
     @property
@@ -88,6 +93,42 @@ class Columns:
                 log.info("column copy caught up revision=%s cases=%s seconds=%.2f", number, cases, time.monotonic() - began)
         return self._revision
 
+    def begin(self) -> None:
+        """Start the first load behind the caller. A small catalog is loaded at its first question, in no time, and a process nobody asks pays nothing."""
+        self._keep(asyncio.create_task(self._load_if_large(), name="columns-begin"))
+
+    async def _load_if_large(self) -> int:
+        async with self._db.read() as session:
+            large = (await session.scalar(select(Case.id).order_by(Case.id).offset(CASES_A_READ).limit(1))) is not None
+        return await asyncio.shield(self._load_behind()) if large else self._revision
+
+    def _keep(self, task: asyncio.Task[int]) -> None:
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+        task.add_done_callback(_tell_failure)
+
+    async def loaded_within(self, seconds: float) -> bool:
+        """Whether the copy has been loaded once; when not, the load goes on behind this call."""
+        if self._revision >= 0:
+            return True
+        task = self._load_behind()
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if done:
+            task.result()
+        return bool(done)
+
+    async def _loaded(self) -> None:
+        if not await self.loaded_within(PATIENCE_SECONDS):
+            sentence = "The server has started a moment ago and is still reading the catalog that it counts; ask again in a moment."
+            raise Unavailable(sentence, retry_after=RETRY_SECONDS)
+
+    def _load_behind(self) -> asyncio.Task[int]:
+        """The one task of the first load: a caller that goes away does not take it along."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self.catch_up(), name="columns-load")
+            self._keep(self._loading)
+        return self._loading
+
     async def rebuild(self) -> int:
         """Make the copy anew, whatever it holds; the revision it is at then."""
         async with self._catching_up:
@@ -102,12 +143,15 @@ class Columns:
                 ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
             await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, ids)))
             await self._take(ids)
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_note_multiple, of_cases=ids)))
             self._answers.clear()
         return self._revision
 
     async def run(self, work: Callable[[Any], T], key: Any = None) -> T:
-        """``work(cursor)`` in a thread on the caught-up copy; with ``key``, remembered until the catalog changes."""
+        """``work(cursor)`` in a thread on the caught-up copy; with ``key``, remembered until the catalog changes.
+
+        Unavailable when the first load takes longer than a question may wait.
+        """
+        await self._loaded()
         await self.catch_up()
         return await self.answer(work, key)
 
@@ -128,12 +172,13 @@ class Columns:
     async def catch_up_within(self, seconds: float) -> bool:
         """Whether the copy equals the catalog's last commit now; when not, it goes on catching up behind this call.
 
-        A copy that was never loaded is waited for: it has nothing to say.
+        A copy that was never loaded has nothing to say: it is waited for, Unavailable after PATIENCE_SECONDS.
         """
+        await self._loaded()
         task = asyncio.create_task(self.catch_up(), name="columns-catch-up")
         self._behind.add(task)
         task.add_done_callback(self._behind.discard)
-        done, _ = await asyncio.wait({task}, timeout=seconds if self._revision >= 0 else None)
+        done, _ = await asyncio.wait({task}, timeout=seconds)
         if done:
             task.result()
             return True
@@ -179,6 +224,15 @@ class Columns:
 
         return await anyio.to_thread.run_sync(partial(self._with_cursor, counts))
 
+    async def stop(self) -> None:
+        """End what goes on behind, then close."""
+        tasks = set(self._behind)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self.close()
+
     def close(self) -> None:
         """Close and remove the file."""
         with self._opening:
@@ -203,13 +257,15 @@ class Columns:
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
         await self._take(ids)
-        await anyio.to_thread.run_sync(partial(self._with_cursor, _note_multiple))
+        if len(ids) > CASES_A_READ:
+            await anyio.to_thread.run_sync(give_back)
         return len(ids)
 
     async def _merge(self, known: int) -> int:
         async with self._db.read() as session:
             changed = set(await session.scalars(select(Change.case_id).where(Change.revision > known).distinct()))
             if len(changed) * 2 > (await session.scalar(select(func.count()).select_from(Case)) or 0) > CASES_A_READ:
+                self._revision = -1  # half a copy answers nobody, not even as a stale one
                 return await self._load()  # quicker than replacing row by row; ``isocenter columns rebuild`` notes every case
             touched = set[int]()
             for some in _chunks(sorted(changed), CASES_A_READ):
@@ -217,7 +273,6 @@ class Columns:
         # All at once: a deletion is a scan, however many cases it takes. When this fails half way, the same merge comes again.
         await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, sorted(touched))))
         await self._take(sorted(touched))
-        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_note_multiple, of_cases=sorted(touched))))
         return len(touched)
 
     async def _take(self, ids: Sequence[int]) -> None:
@@ -265,7 +320,7 @@ def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
 
 
 def _make_tables(cursor: Any) -> None:
-    for table in (*OF_CASES, MEMBERS, MULTIPLE, WORDS):
+    for table in (*OF_CASES, MEMBERS, WORDS):
         cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
         cursor.execute(table.create)
 
@@ -287,15 +342,6 @@ def _add(rows: Read, codes: Codes, cursor: Any) -> None:
     except BaseException:
         cursor.execute("ROLLBACK")
         raise
-
-
-def _note_multiple(cursor: Any, *, of_cases: Sequence[int] | None = None) -> None:
-    """Series that stand in several rows (two stacks, two cases): a sum over series groups these only. One that no longer does may stay listed."""
-    among, values = "", []
-    if of_cases is not None:
-        among, values = "WHERE series_id IN (SELECT series_id FROM images WHERE case_id IN (SELECT unnest(?)))", [list(of_cases)]
-    found = f"SELECT series_id FROM images {among} GROUP BY series_id HAVING count(*) > 1"
-    cursor.execute(f"INSERT INTO {MULTIPLE.name} {found} EXCEPT SELECT series_id FROM {MULTIPLE.name}", values)
 
 
 def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes | None = None) -> None:

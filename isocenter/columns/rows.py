@@ -82,7 +82,6 @@ LABELS = Table("labels", {"case_id": INTEGER, "scheme_id": INTEGER, "scheme": TE
 REPORTS = Table("reports", {"case_id": INTEGER, "report_id": INTEGER, "report": TEXT, "report_kind": TEXT, "alive": BOOLEAN})
 TEXTS = Table("texts", {"case_id": INTEGER, "report_id": INTEGER, "section": TEXT, "body": TEXT})
 MEMBERS = Table("members", {"version_id": INTEGER, "case_id": INTEGER, "series_id": INTEGER, "stack_id": INTEGER, "label": TEXT})
-MULTIPLE = Table("multiple", {"series_id": INTEGER})  # series that stand in several rows of images
 ASKED_BY_CATALOG = (CASES, IMAGES, LABELS, REPORTS, TEXTS)
 OF_CASES = (CASES, VISITS, IMAGES, LABELS, REPORTS, TEXTS)
 
@@ -216,6 +215,6 @@ async def newest_texts(session: AsyncSession, report_ids: Sequence[int]) -> dict
 
 
 __all__ = [
-    "ASKED_BY_CATALOG", "IMAGES", "MEMBERS", "MULTIPLE", "OF_CASES", "Table", "arrays_of", "code_column", "fold", "members_after", "neighbours", "newest_texts",
+    "ASKED_BY_CATALOG", "IMAGES", "MEMBERS", "OF_CASES", "Table", "arrays_of", "code_column", "fold", "members_after", "neighbours", "newest_texts",
     "quoted", "rows_of",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> ASGIAp
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         exporter.start()
+        opened.columns.begin()
         try:
             yield
         finally:

@@ -27,6 +27,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
 
     @asynccontextmanager
     async def sampling(_: FastAPI) -> AsyncIterator[None]:
+        opened.columns.begin()
         sampler = Sampler(settings, opened, bell=bell, gauges=gauges, courier=courier)
         tasks = [asyncio.create_task(sampler.run(), name="host-sampler"), asyncio.create_task(courier.run(), name="courier")]
         tasks.append(asyncio.create_task(bell.close_when(opened.stopping), name="bell"))

@@ -94,10 +94,12 @@ def _count(query: Filter, view: View, first: Sequence[int], prefix: str, deleted
         all_cases = _number(cursor, f"SELECT count(*) FROM cases c WHERE {wider.sql}", wider.values)
     images = images_in(query, view)
     of_found = f"FROM images i WHERE {images.sql} AND i.case_id IN (SELECT case_id FROM found)"
-    sums = f"""WITH once AS (SELECT i.instances, i.size_bytes {of_found} AND i.series_id NOT IN (SELECT series_id FROM multiple)
-        UNION ALL SELECT any_value(i.instances), any_value(i.size_bytes) {of_found} AND i.series_id IN (SELECT series_id FROM multiple) GROUP BY i.series_id)
-        SELECT count(*), coalesce(sum(instances), 0), coalesce(sum(size_bytes), 0) FROM once"""
-    series, instances, size_bytes = cursor.execute(sums, [*images.values, *images.values]).fetchone()
+    # One pass: rows that are the only one of their series count as they are, of the few others each series once.
+    sums = f"""WITH matching AS (SELECT i.alone, i.series_id, i.instances, i.size_bytes {of_found}),
+        rows AS (SELECT instances, size_bytes FROM matching WHERE alone
+        UNION ALL SELECT any_value(instances), any_value(size_bytes) FROM matching WHERE NOT alone GROUP BY series_id)
+        SELECT count(*), coalesce(sum(instances), 0), coalesce(sum(size_bytes), 0) FROM rows"""
+    series, instances, size_bytes = cursor.execute(sums, images.values).fetchone()
     return CaseCount(
         cases=cases, series=series, instances=int(instances), size_bytes=int(size_bytes), by_label=dict(sorted(by_label.items())),
         left_out_null=all_cases - cases,
