@@ -8,14 +8,13 @@ import json
 import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
 from sqlalchemy import event
-from sqlalchemy.engine import Connection
 from test_dicomweb import _parts, _pixels
 
 from isocenter.auth import Role
@@ -255,16 +254,13 @@ async def test_instances_when_walked_or_looked_up_then_the_same_in_the_same_orde
 
 async def test_instances_when_nothing_narrow_is_asked_then_the_catalog_sorts_nothing(viewer: Viewer) -> None:
     """Sorting 100,800 instances for a page of 100 took 281 ms."""
-    db, plans = viewer.catalog.resources.db, []
-
-    def plan(connection: Connection, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        if statement.startswith("SELECT instance."):
-            cursor = connection.connection.cursor()
-            plans.append([row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()])
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", plan)
+    engine = viewer.catalog.resources.db.engine
+    said: list[tuple[str, Any]] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda _connection, _cursor, text, parameters, *_: said.append((text, parameters)))
     assert (await viewer.get("/dicom-web/instances?limit=2")).status_code == 200
-    [steps] = plans
+    [(text, parameters)] = [one for one in said if one[0].startswith("SELECT instance.")]
+    async with engine.connect() as connection:
+        steps = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)]
     assert "SCAN instance USING INDEX ix_instance_series" in steps
     assert not [step for step in steps if "ORDER BY" in step]
 
