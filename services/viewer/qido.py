@@ -10,6 +10,7 @@ from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from sqlalchemy import ColumnElement, false, func
+from sqlalchemy.sql.elements import False_
 
 from isocenter.errors import BadRequest
 from isocenter.models import Series
@@ -152,6 +153,11 @@ def conditions(
             offered = ", ".join(sorted({*columns, *(series_columns or {}), *EMPTY}))
             raise BadRequest(f"Searching by {keyword} is not offered at this level. Offered: {offered}.", field=name)
     return here, of_series
+
+
+def hopeless(conditions: Sequence[ColumnElement[bool]]) -> bool:
+    """Whether one of the conditions is met by nothing, so that the catalog need not be asked."""
+    return any(isinstance(condition, False_) for condition in conditions)
 
 
 def _condition(keyword: str, column: Any, value: str, fuzzy: bool) -> ColumnElement[bool]:

@@ -88,6 +88,9 @@ class SearchRoutes:
     async def studies(self, asked: Asked) -> None:
         search = _search(asked)
         here, of_series = qido.conditions(search.query, store.columns_of("study"), store.columns_of("series"))
+        if qido.hopeless(here):
+            await _answer(asked, [], search, [])
+            return
         async with self.viewing.resources.db.read() as session:
             rows = await store.study_rows(session, asked.principal, here, of_series, search.limit + 1, search.offset)
             firsts = await store.first_series(session, asked.principal, [row.id for row in rows]) if search.fields and rows else {}
@@ -97,6 +100,9 @@ class SearchRoutes:
     async def series(self, asked: Asked) -> None:
         search = _search(asked)
         here, _ = qido.conditions(search.query, store.columns_of("series"))
+        if qido.hopeless(here):
+            await _answer(asked, [], search, [])
+            return
         if "study" in asked.scope["path_params"]:
             here.append(store.StudyOf.uid == asked.path("study"))
         async with self.viewing.resources.db.read() as session:
@@ -107,6 +113,9 @@ class SearchRoutes:
     async def instances(self, asked: Asked) -> None:
         search = _search(asked)
         here, _ = qido.conditions(search.query, store.columns_of("instance"))
+        if qido.hopeless(here):
+            await _answer(asked, [], search, [])
+            return
         named = {qido.keyword_of(name) for name, value in search.query if name not in qido.CONTROL and not is_universal(value)}
         of_address = asked.scope["path_params"]
         if "study" in of_address:
