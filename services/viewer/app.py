@@ -1,4 +1,4 @@
-"""The viewer service's app: QIDO by FastAPI, everything that carries bytes as pure ASGI routes in front of it."""
+"""The viewer service's app: pure ASGI routes in front of what every service has (health, metrics, problems)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from isocenter.settings import Settings
 from isocenter.web import create_service
 from services.viewer.counted import ViewerMetrics
 from services.viewer.front import Front
-from services.viewer.routes import search
 from services.viewer.routes.capabilities import CapabilityRoutes
 from services.viewer.routes.frames import FrameRoutes
 from services.viewer.routes.iiif import IiifRoutes
@@ -22,6 +21,7 @@ from services.viewer.routes.metadata import MetadataRoutes
 from services.viewer.routes.overlays import Overlays
 from services.viewer.routes.pictures import Pictures
 from services.viewer.routes.retrieve import Retrieve
+from services.viewer.routes.search import SearchRoutes, described
 from services.viewer.routes.slides import SlideRoutes
 from services.viewer.routes.volumes import VolumeRoutes
 from services.viewer.slidefiles import SlideFiles
@@ -40,15 +40,17 @@ def create_app(settings: Settings, resources: Resources | None = None) -> FastAP
         yield
         viewing.decoders.close()
 
-    app = create_service("viewer", opened, [search.router], metrics=metrics, lifespan=living)
+    app = create_service("viewer", opened, [], metrics=metrics, lifespan=living)
     slides = SlideFiles(viewing.bytes, settings.scratch / "slides", viewing.counted)
     tiled = TiledSlides(viewing, slides)
     frames = FrameRoutes(viewing)
-    dicomweb = [*frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
+    search = SearchRoutes(viewing).routes()
+    dicomweb = [*search, *frames.routes(), *MetadataRoutes(viewing, frames).routes(), *Retrieve(viewing).routes(), *CapabilityRoutes(viewing).routes()]
     pictures = [*Pictures(viewing, slides).routes(), *VolumeRoutes(viewing).routes(), *Overlays(viewing).routes()]
     raw = [*dicomweb, *pictures, *SlideRoutes(viewing, tiled).routes(), *IiifRoutes(viewing, tiled).routes()]
     app.router.routes[:0] = [route.as_route() for route in raw]
     # Inside request id and metrics, outside everything else.
     app.user_middleware.insert(2, Middleware(Front, raw))
+    app.openapi()["paths"].update(described(search))
     app.state.viewing = viewing
     return app

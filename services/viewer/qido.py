@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from sqlalchemy import ColumnElement, false, func
+from sqlalchemy.sql.elements import False_
 
 from isocenter.errors import BadRequest
-from isocenter.models import Instance, Series, Study
+from isocenter.models import Series
 from services.viewer.matching import day_range, has_wildcard, is_universal, like_pattern, listed, name_groups
-from services.viewer.store import StudyRow
+from services.viewer.store import InstanceRow, SeriesRow, StudyRow
 
 LIMIT_DEFAULT, LIMIT_MOST = 100, 1000
+# Conditions on these lead to few rows by an index; without one, instances are walked in order until the page is full.
+NARROW = frozenset({"PatientID", "PatientName", "SOPInstanceUID", "SeriesInstanceUID", "StudyDate", "StudyInstanceUID"})
 CONTROL = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 # What the catalog holds for nobody (it is removed or replaced on the way in): a filter on one of these finds nothing.
 EMPTY = frozenset({
@@ -151,6 +155,11 @@ def conditions(
     return here, of_series
 
 
+def hopeless(conditions: Sequence[ColumnElement[bool]]) -> bool:
+    """Whether one of the conditions is met by nothing, so that the catalog need not be asked."""
+    return any(isinstance(condition, False_) for condition in conditions)
+
+
 def _condition(keyword: str, column: Any, value: str, fuzzy: bool) -> ColumnElement[bool]:
     vr = dictionary_VR(keyword)
     if vr == "UI":
@@ -201,53 +210,56 @@ def _dates(keyword: str, column: Any, value: str) -> ColumnElement[bool]:
     return result
 
 
+@lru_cache(maxsize=256)
+def _tag_and_vr(keyword: str) -> tuple[str, str]:
+    return _tag(keyword), dictionary_VR(keyword)
+
+
 def element(keyword: str, *values: Any) -> tuple[str, Json]:
     """One attribute; None and '' give an attribute without a value."""
-    tag = tag_for_keyword(keyword)
-    assert tag is not None, keyword
-    vr = dictionary_VR(keyword)
+    tag, vr = _tag_and_vr(keyword)
     given = [value for value in values if value not in (None, "")]
     body: Json = {"vr": vr}
     if given:
         body["Value"] = [{"Alphabetic": value} for value in given] if vr == "PN" else given
-    return f"{tag:08X}", body
+    return tag, body
 
 
 def _document(*elements: tuple[str, Json]) -> Json:
     return dict(sorted(elements))
 
 
-def _study_elements(study: Study, patient_key: str) -> list[tuple[str, Json]]:
+def _study_elements(study: StudyRow) -> list[tuple[str, Json]]:
     day = study.shifted_date.strftime("%Y%m%d") if study.shifted_date else None
     return [
         element("SpecificCharacterSet", "ISO_IR 192"), element("StudyDate", day), element("StudyTime"), element("AccessionNumber"),
         element("InstanceAvailability", "ONLINE"), element("ReferringPhysicianName"), element("StudyDescription", study.description),
-        element("PatientName", patient_key), element("PatientID", patient_key), element("PatientBirthDate"), element("PatientSex", study.sex),
+        element("PatientName", study.patient_key), element("PatientID", study.patient_key), element("PatientBirthDate"), element("PatientSex", study.sex),
         element("StudyInstanceUID", study.uid), element("StudyID"),
     ]  # fmt: skip
 
 
 def study_json(row: StudyRow) -> Json:
     counts = [element("ModalitiesInStudy", *row.modalities), element("NumberOfStudyRelatedSeries", row.series_count)]
-    return _document(*_study_elements(row.study, row.patient_key), *counts, element("NumberOfStudyRelatedInstances", row.instance_count))
+    return _document(*_study_elements(row), *counts, element("NumberOfStudyRelatedInstances", row.instance_count))
 
 
-def series_json(series: Series, study: Study, patient_key: str) -> Json:
+def series_json(row: SeriesRow) -> Json:
     own = [
-        element("Modality", series.modality), element("SeriesDescription", series.description), element("SeriesInstanceUID", series.uid),
-        element("SeriesNumber", series.number), element("BodyPartExamined", series.body_part), element("Manufacturer", series.manufacturer),
-        element("NumberOfSeriesRelatedInstances", series.instance_count),
+        element("Modality", row.modality), element("SeriesDescription", row.description), element("SeriesInstanceUID", row.uid),
+        element("SeriesNumber", row.number), element("BodyPartExamined", row.body_part), element("Manufacturer", row.manufacturer),
+        element("NumberOfSeriesRelatedInstances", row.instance_count),
     ]  # fmt: skip
-    return _document(*_study_elements(study, patient_key), *own)
+    return _document(*_study_elements(row.study), *own)
 
 
-def instance_json(instance: Instance, series: Series, study: Study) -> Json:
-    frames = [element("NumberOfFrames", instance.frames)] if instance.frames > 1 else []
+def instance_json(row: InstanceRow) -> Json:
+    frames = [element("NumberOfFrames", row.frames)] if row.frames > 1 else []
     return _document(
-        element("SpecificCharacterSet", "ISO_IR 192"), element("SOPClassUID", instance.sop_class_uid), element("SOPInstanceUID", instance.sop_uid),
-        element("InstanceAvailability", "ONLINE"), element("Modality", series.modality), element("StudyInstanceUID", study.uid),
-        element("SeriesInstanceUID", series.uid), element("InstanceNumber", instance.number), element("Rows", instance.rows),
-        element("Columns", instance.columns), element("AvailableTransferSyntaxUID", instance.transfer_syntax_uid), *frames,
+        element("SpecificCharacterSet", "ISO_IR 192"), element("SOPClassUID", row.sop_class_uid), element("SOPInstanceUID", row.sop_uid),
+        element("InstanceAvailability", "ONLINE"), element("Modality", row.modality), element("StudyInstanceUID", row.study_uid),
+        element("SeriesInstanceUID", row.series_uid), element("InstanceNumber", row.number), element("Rows", row.rows),
+        element("Columns", row.columns), element("AvailableTransferSyntaxUID", row.transfer_syntax_uid), *frames,
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -144,15 +145,61 @@ async def _once_an_hour(session: AsyncSession, principal: Principal, verb: str, 
 # --- QIDO: only DICOM objects; the patient is the pseudonym -----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StudyRow:
-    """A study of DICOM series as QIDO lists it."""
+class StudyRow(NamedTuple):
+    """A study of DICOM series as QIDO lists it. The totals are over its visible DICOM series; zero where nobody shows them."""
 
-    study: Study
+    id: int
+    uid: str
+    shifted_date: date | None
+    description: str
+    sex: str
     patient_key: str
     modalities: tuple[str, ...]
     series_count: int
     instance_count: int
+
+
+class SeriesRow(NamedTuple):
+    """A series as QIDO lists it, with its study."""
+
+    id: int
+    uid: str
+    metadata_key: str | None
+    modality: str
+    description: str
+    number: int | None
+    body_part: str
+    manufacturer: str
+    instance_count: int
+    study: StudyRow
+
+
+class InstanceRow(NamedTuple):
+    """An instance as QIDO lists it, with the UIDs above it. ``series_id`` and ``metadata_key``: where its released header lies."""
+
+    sop_class_uid: str
+    sop_uid: str
+    number: int
+    rows: int
+    columns: int
+    transfer_syntax_uid: str
+    frames: int
+    modality: str
+    study_uid: str
+    series_uid: str
+    series_id: int
+    metadata_key: str | None
+
+
+_OF_STUDY = (StudyOf.id, StudyOf.uid, StudyOf.shifted_date, StudyOf.description, StudyOf.sex, Patient.key)
+_OF_SERIES = (
+    Series.id, Series.uid, Series.metadata_key, Series.modality, Series.description, Series.number, Series.body_part, Series.manufacturer,
+    Series.instance_count,
+)  # fmt: skip
+_OF_INSTANCE = (
+    Instance.sop_class_uid, Instance.sop_uid, Instance.number, Instance.rows, Instance.columns, Instance.transfer_syntax_uid, Instance.frames,
+    Series.modality, StudyOf.uid, Series.uid, Series.id, Series.metadata_key,
+)  # fmt: skip
 
 
 def _dicom_series(principal: Principal) -> ColumnElement[bool]:
@@ -166,7 +213,7 @@ async def study_rows(
     visible = _dicom_series(principal)
     has_visible = select(Series.id).where(Series.study_id == StudyOf.id, visible).correlate(StudyOf).exists()
     query = (
-        select(StudyOf, Patient.key)
+        select(*_OF_STUDY)
         .join(PatientIdentity, PatientIdentity.id == StudyOf.identity_id)
         .join(Patient, Patient.id == PatientIdentity.patient_id)
         .where(StudyOf.deleted_at.is_(None), has_visible, *where)
@@ -176,57 +223,76 @@ async def study_rows(
     )
     for condition in series_where:
         query = query.where(select(Series.id).where(Series.study_id == StudyOf.id, visible, condition).correlate(StudyOf).exists())
-    rows = (await session.execute(query)).all()
-    ids = [study.id for study, _ in rows]
+    rows = [StudyRow._make((*row, (), 0, 0)) for row in (await session.execute(query)).all()]
+    if not rows:
+        return []
     totals = select(Series.study_id, Series.modality, func.count(), func.sum(Series.instance_count))
-    counted = (await session.execute(totals.where(Series.study_id.in_(ids), visible).group_by(Series.study_id, Series.modality))).all() if ids else []
-    result = []
-    for study, patient_key in rows:
-        own = [(modality, series, instances) for study_id, modality, series, instances in counted if study_id == study.id]
-        modalities = tuple(sorted({modality for modality, _, _ in own if modality}))
-        result.append(StudyRow(study, patient_key, modalities, sum(n for _, n, _ in own), sum(int(n or 0) for _, _, n in own)))
-    return result
+    counted = (await session.execute(totals.where(Series.study_id.in_([row.id for row in rows]), visible).group_by(Series.study_id, Series.modality))).all()
+    of_study: dict[int, list[tuple[str, int, int]]] = {}
+    for study_id, modality, series, instances in counted:
+        of_study.setdefault(study_id, []).append((modality, series, int(instances or 0)))
+    return [_totalled(row, of_study.get(row.id, [])) for row in rows]
 
 
-async def series_rows(
-    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int
-) -> list[tuple[Series, Study, str]]:
-    """(series, its study, the patient's pseudonym) of visible DICOM series, by study and number."""
+def _totalled(row: StudyRow, of_modality: Sequence[tuple[str, int, int]]) -> StudyRow:
+    modalities = tuple(sorted({modality for modality, _, _ in of_modality if modality}))
+    return row._replace(modalities=modalities, series_count=sum(n for _, n, _ in of_modality), instance_count=sum(n for _, _, n in of_modality))
+
+
+async def series_rows(session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int) -> list[SeriesRow]:
+    """Visible DICOM series with the patient's pseudonym, by study and number."""
     query = (
-        select(Series, StudyOf, Patient.key)
+        select(*_OF_SERIES, *_OF_STUDY)
         .join(StudyOf, StudyOf.id == Series.study_id)
         .join(PatientIdentity, PatientIdentity.id == StudyOf.identity_id)
         .join(Patient, Patient.id == PatientIdentity.patient_id)
         .where(_dicom_series(principal), *where)
         .order_by(StudyOf.id.desc(), Series.number, Series.id)
     )
-    return [(series, study, key) for series, study, key in (await session.execute(query.limit(limit).offset(offset))).all()]
+    own = len(_OF_SERIES)
+    return [SeriesRow._make((*row[:own], StudyRow._make((*row[own:], (), 0, 0)))) for row in (await session.execute(query.limit(limit).offset(offset))).all()]
 
 
 async def instance_rows(
-    session: AsyncSession, principal: Principal, where: Sequence[ColumnElement[bool]], limit: int, offset: int, *, of_patient: bool = False
-) -> list[tuple[Instance, Series, Study]]:
-    """Current instances of visible DICOM series in geometric order; held ones for reviewers only. ``of_patient``: a condition names the patient."""
+    session: AsyncSession,
+    principal: Principal,
+    where: Sequence[ColumnElement[bool]],
+    limit: int,
+    offset: int,
+    *,
+    of_patient: bool = False,
+    narrow: bool = True,
+) -> list[InstanceRow]:
+    """Current instances of visible DICOM series in geometric order; held ones for reviewers only.
+
+    ``of_patient``: a condition names the patient. ``narrow`` False: no condition leads to few rows by an index, so the index of instances is walked in
+    its own order until the page is full. Left to themselves, both databases join and sort every instance first (100,811 rows: 47 to 212 ms).
+    """
     query = (
-        select(Instance, Series, StudyOf)
+        select(*_OF_INSTANCE)
+        .select_from(Instance)
         .join(Series, Series.id == Instance.series_id)
         .join(StudyOf, StudyOf.id == Series.study_id)
         .where(_dicom_series(principal), Instance.generation == 0, Instance.deleted_at.is_(None), *where)
-        .order_by(Series.id, Instance.number, Instance.sop_uid)
+        .order_by(Instance.series_id, Instance.number, Instance.id)
     )
     if of_patient:
         query = query.join(PatientIdentity, PatientIdentity.id == StudyOf.identity_id).join(Patient, Patient.id == PatientIdentity.patient_id)
+    if not narrow:
+        query = query.prefix_with("STRAIGHT_JOIN", dialect="mysql").with_hint(Instance, "FORCE INDEX (ix_instance_series)", "mysql")
     if not principal.may(Permission.REVIEW):
         query = query.where(Instance.state == "visible")
-    return [(instance, series, study) for instance, series, study in (await session.execute(query.limit(limit).offset(offset))).all()]
+    return [InstanceRow._make(row) for row in (await session.execute(query.limit(limit).offset(offset))).all()]
 
 
-async def first_series(session: AsyncSession, principal: Principal, study_ids: Sequence[int]) -> dict[int, Series]:
-    """The first visible DICOM series of each study that has a metadata object."""
-    query = select(Series).where(Series.study_id.in_(study_ids), Series.metadata_key.is_not(None), _dicom_series(principal))
-    found: dict[int, Series] = {}
-    for series in await session.scalars(query.order_by(Series.study_id, Series.number, Series.id)):
-        found.setdefault(series.study_id, series)
+async def first_series(session: AsyncSession, principal: Principal, study_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """(id, metadata object) of the first visible DICOM series of each study that has one."""
+    query = select(Series.study_id, Series.id, Series.metadata_key).where(
+        Series.study_id.in_(study_ids), Series.metadata_key.is_not(None), _dicom_series(principal)
+    )
+    found: dict[int, tuple[int, str]] = {}
+    for study_id, series_id, key in await session.execute(query.order_by(Series.study_id, Series.number, Series.id)):
+        found.setdefault(study_id, (series_id, key or ""))
     return found
 
 

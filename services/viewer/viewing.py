@@ -153,7 +153,7 @@ class Viewing:
         """UIDs of the DICOM series of a study that this account may see, in order."""
         column = store.columns_of("series")["StudyInstanceUID"]
         rows = await store.series_rows(session, principal, [column == study_uid], 10_000, 0)
-        return [series.uid for series, _, _ in rows]
+        return [row.uid for row in rows]
 
     async def note_download(self, principal: Principal, seen: Seen) -> None:
         """One download event per account, series and hour, written before the first byte."""

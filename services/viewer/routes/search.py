@@ -1,32 +1,47 @@
-"""QIDO-RS under /dicom-web: studies, series and instances that the grants show (PS3.18 10.6)."""
+"""QIDO-RS under /dicom-web: studies, series and instances that the grants show (PS3.18 10.6).
+
+Pure ASGI like the routes that carry bytes: a viewer asks hundreds of small questions, and a framework would cost more than their answers.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
-from fastapi import APIRouter, Request, Response
 
+from isocenter.auth import Permission
 from isocenter.errors import NotAcceptable
 from isocenter.models import Series
-from isocenter.web import CatalogReader, Opened
 from services.viewer import negotiate, qido, store
+from services.viewer.matching import is_universal
 from services.viewer.native_xml import native_xml
+from services.viewer.negotiate import DICOM_JSON
+from services.viewer.raw import Asked, Headers, RawRoute
+from services.viewer.routes.places import ROOT, SERIES, STUDY
 from services.viewer.viewing import Viewing
 
-ANSWERS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/dicom+json": {}, "multipart/related": {}}}}
-router = APIRouter(prefix="/dicom-web", tags=["viewer"], default_response_class=Response, responses=ANSWERS)
-DICOM_JSON = "application/dicom+json"
 HEADERS_MOST = 200  # series whose metadata object one query opens for includefield
 
 Query = Sequence[tuple[str, str]]
+Holder = tuple[int, str | None]  # id and metadata object of the series that a result lies in
+NONE: Holder = (0, None)
+TOLD = {
+    f"{ROOT}/studies": "Studies of DICOM series. PatientID and PatientName are the pseudonym; dates are the released, shifted ones.",
+    f"{ROOT}/series": "Series, by study and number.",
+    f"{STUDY}/series": "Series of a study. Empty for an unknown study and for one of another project.",
+    f"{ROOT}/instances": "Instances, series by series in geometric order.",
+    f"{STUDY}/instances": "Instances of a study. Empty for an unknown study and for one of another project.",
+    f"{SERIES}/instances": "Instances of a series. Empty for an unknown series and for one of another project.",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Search:
     query: Query
     limit: int
     offset: int
@@ -34,119 +49,122 @@ class _Asked:
     form: str
 
 
-def _asked(request: Request) -> _Asked:
-    query = request.query_params.multi_items()
+def _search(asked: Asked) -> _Search:
+    query = parse_qsl(asked.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     limit, offset = qido.page_of(query)
-    form = negotiate.document_type(negotiate.wanted_of(request.scope))
+    form = negotiate.document_type(negotiate.wanted_of(asked.scope))
     if form is None:
         raise NotAcceptable(f'Results can be had as {DICOM_JSON} or multipart/related; type="application/dicom+xml".', field="Accept")
-    return _Asked(query, limit, offset, qido.fields_of(query), form)
+    return _Search(query, limit, offset, qido.fields_of(query), form)
 
 
-def _answer(documents: list[dict[str, Any]], asked: _Asked, warnings: list[str]) -> Response:
+async def _answer(asked: Asked, documents: list[qido.Json], search: _Search, warnings: list[str]) -> None:
     """One row more than asked is read, to know whether there are more (PS3.18 8.3.4.4)."""
-    if len(documents) > asked.limit:
-        documents = documents[: asked.limit]
-        warnings = [*warnings, f"There are additional results that can be requested; this answer ends at {asked.limit} (limit is at most {qido.LIMIT_MOST})."]
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if len(documents) > search.limit:
+        documents = documents[: search.limit]
+        warnings = [*warnings, f"There are additional results that can be requested; this answer ends at {search.limit} (limit is at most {qido.LIMIT_MOST})."]
+    headers: Headers = [(b"cache-control", b"no-store"), (b"vary", b"accept")]
     if warnings:
-        headers["Warning"] = ", ".join(f'299 isocenter "{text}"' for text in warnings)
-    if asked.form == DICOM_JSON:
-        return Response(orjson.dumps(documents), media_type=DICOM_JSON, headers=headers)
+        headers.append((b"warning", ", ".join(f'299 isocenter "{text}"' for text in warnings).encode()))
+    if search.form == DICOM_JSON:
+        await asked.answer(orjson.dumps(documents), DICOM_JSON, headers)
+        return
     boundary = secrets.token_hex(16)
     parts = b"".join(b"--%b\r\nContent-Type: application/dicom+xml\r\n\r\n%b\r\n" % (boundary.encode(), native_xml(one)) for one in documents)
     kind = f'multipart/related; type="application/dicom+xml"; boundary={boundary}'
-    return Response(parts + f"--{boundary}--\r\n".encode(), headers={**headers, "Content-Type": kind})
+    await asked.answer(parts + f"--{boundary}--\r\n".encode(), kind, headers)
 
 
-async def _filled(
-    request: Request, asked: _Asked, level: str, documents: list[dict[str, Any]], holders: Sequence[Series | None]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The documents with what ``includefield`` asks for, from the metadata objects written at ingest."""
-    if not asked.fields:
-        return documents, []
-    viewing: Viewing = request.app.state.viewing
-    headers: dict[int, dict[str, dict[str, Any]]] = {}
-    result = []
-    left_out = False
-    for document, series in zip(documents, holders, strict=True):
-        missing = (level == "instance" and asked.fields.everything) or any(tag not in document for tag in asked.fields.of(level))
-        if series is None or series.metadata_key is None or not missing:
-            result.append(document)
-            continue
-        if series.id not in headers and len(headers) >= HEADERS_MOST:
-            left_out = True
-            result.append(document)
-            continue
-        if series.id not in headers:
-            headers[series.id] = await viewing.headers_of(series.metadata_key)
-        of_series = headers[series.id]
-        sources = list(of_series.values())
-        if level == "instance":
-            sources = [of_series[uid] for uid in document["00080018"]["Value"] if uid in of_series]
-        result.append(qido.with_fields(document, sources, asked.fields, level))
-    warnings = [f"includefield was followed for the first {HEADERS_MOST} series only; ask with a smaller limit."] if left_out else []
-    return result, warnings
+class SearchRoutes:
+    """The routes at the three levels, each below what the address names."""
+
+    def __init__(self, viewing: Viewing) -> None:
+        self.viewing = viewing
+
+    def routes(self) -> list[RawRoute]:
+        answers: dict[str, Callable[[Asked], Awaitable[None]]] = {"studies": self.studies, "series": self.series, "instances": self.instances}
+        return [RawRoute(path, Permission.READ_CATALOG, answers[path.rpartition("/")[2]], self.viewing.resources) for path in TOLD]
+
+    async def studies(self, asked: Asked) -> None:
+        search = _search(asked)
+        here, of_series = qido.conditions(search.query, store.columns_of("study"), store.columns_of("series"))
+        if qido.hopeless(here):
+            await _answer(asked, [], search, [])
+            return
+        async with self.viewing.resources.db.read() as session:
+            rows = await store.study_rows(session, asked.principal, here, of_series, search.limit + 1, search.offset)
+            firsts = await store.first_series(session, asked.principal, [row.id for row in rows]) if search.fields and rows else {}
+        documents, warnings = await self._filled(search, "study", [qido.study_json(row) for row in rows], [firsts.get(row.id, NONE) for row in rows])
+        await _answer(asked, documents, search, warnings)
+
+    async def series(self, asked: Asked) -> None:
+        search = _search(asked)
+        here, _ = qido.conditions(search.query, store.columns_of("series"))
+        if qido.hopeless(here):
+            await _answer(asked, [], search, [])
+            return
+        if "study" in asked.scope["path_params"]:
+            here.append(store.StudyOf.uid == asked.path("study"))
+        async with self.viewing.resources.db.read() as session:
+            rows = await store.series_rows(session, asked.principal, here, search.limit + 1, search.offset)
+        documents, warnings = await self._filled(search, "series", [qido.series_json(row) for row in rows], [(row.id, row.metadata_key) for row in rows])
+        await _answer(asked, documents, search, warnings)
+
+    async def instances(self, asked: Asked) -> None:
+        search = _search(asked)
+        here, _ = qido.conditions(search.query, store.columns_of("instance"))
+        if qido.hopeless(here):
+            await _answer(asked, [], search, [])
+            return
+        named = {qido.keyword_of(name) for name, value in search.query if name not in qido.CONTROL and not is_universal(value)}
+        of_address = asked.scope["path_params"]
+        if "study" in of_address:
+            here.append(store.StudyOf.uid == asked.path("study"))
+        if "series" in of_address:
+            here.append(Series.uid == asked.path("series"))
+        narrow = bool(of_address) or not named.isdisjoint(qido.NARROW)
+        of_patient = not named.isdisjoint(("PatientID", "PatientName"))
+        async with self.viewing.resources.db.read() as session:
+            rows = await store.instance_rows(session, asked.principal, here, search.limit + 1, search.offset, of_patient=of_patient, narrow=narrow)
+        holders = [(row.series_id, row.metadata_key) for row in rows]
+        documents, warnings = await self._filled(search, "instance", [qido.instance_json(row) for row in rows], holders)
+        await _answer(asked, documents, search, warnings)
+
+    async def _filled(self, search: _Search, level: str, documents: list[qido.Json], holders: Sequence[Holder]) -> tuple[list[qido.Json], list[str]]:
+        """The documents with what ``includefield`` asks for, from the metadata objects written at ingest."""
+        fields = search.fields
+        if not fields:
+            return documents, []
+        headers: dict[int, dict[str, dict[str, Any]]] = {}
+        result = []
+        left_out = False
+        for document, (series_id, metadata_key) in zip(documents, holders, strict=True):
+            missing = (level == "instance" and fields.everything) or any(tag not in document for tag in fields.of(level))
+            if metadata_key is None or not missing:
+                result.append(document)
+                continue
+            if series_id not in headers and len(headers) >= HEADERS_MOST:
+                left_out = True
+                result.append(document)
+                continue
+            if series_id not in headers:
+                headers[series_id] = await self.viewing.headers_of(metadata_key)
+            of_series = headers[series_id]
+            sources = list(of_series.values())
+            if level == "instance":
+                sources = [of_series[uid] for uid in document["00080018"]["Value"] if uid in of_series]
+            result.append(qido.with_fields(document, sources, fields, level))
+        warnings = [f"includefield was followed for the first {HEADERS_MOST} series only; ask with a smaller limit."] if left_out else []
+        return result, warnings
 
 
-@router.get("/studies")
-async def studies(request: Request, opened: Opened, who: CatalogReader) -> Response:
-    """Studies of DICOM series. PatientID and PatientName are the pseudonym; dates are the released, shifted ones."""
-    asked = _asked(request)
-    here, of_series = qido.conditions(asked.query, store.columns_of("study"), store.columns_of("series"))
-    async with opened.db.read() as session:
-        rows = await store.study_rows(session, who, here, of_series, asked.limit + 1, asked.offset)
-        firsts = await store.first_series(session, who, [row.study.id for row in rows]) if asked.fields and rows else {}
-    documents, warnings = await _filled(request, asked, "study", [qido.study_json(row) for row in rows], [firsts.get(row.study.id) for row in rows])
-    return _answer(documents, asked, warnings)
-
-
-async def _series(request: Request, opened: Opened, who: CatalogReader, study_uid: str | None) -> Response:
-    asked = _asked(request)
-    here, _ = qido.conditions(asked.query, store.columns_of("series"))
-    if study_uid is not None:
-        here.append(store.StudyOf.uid == study_uid)
-    async with opened.db.read() as session:
-        rows = await store.series_rows(session, who, here, asked.limit + 1, asked.offset)
-    documents, warnings = await _filled(request, asked, "series", [qido.series_json(*row) for row in rows], [row[0] for row in rows])
-    return _answer(documents, asked, warnings)
-
-
-@router.get("/series")
-async def series(request: Request, opened: Opened, who: CatalogReader) -> Response:
-    return await _series(request, opened, who, None)
-
-
-@router.get("/studies/{study_uid}/series")
-async def series_of_study(study_uid: str, request: Request, opened: Opened, who: CatalogReader) -> Response:
-    """Empty for an unknown study and for one of another project."""
-    return await _series(request, opened, who, study_uid)
-
-
-async def _instances(request: Request, opened: Opened, who: CatalogReader, study_uid: str | None, series_uid: str | None) -> Response:
-    asked = _asked(request)
-    here, _ = qido.conditions(asked.query, store.columns_of("instance"))
-    of_patient = any(qido.keyword_of(name) in ("PatientID", "PatientName") for name, _ in asked.query if name not in qido.CONTROL)
-    if study_uid is not None:
-        here.append(store.StudyOf.uid == study_uid)
-    if series_uid is not None:
-        here.append(Series.uid == series_uid)
-    async with opened.db.read() as session:
-        rows = await store.instance_rows(session, who, here, asked.limit + 1, asked.offset, of_patient=of_patient)
-    documents, warnings = await _filled(request, asked, "instance", [qido.instance_json(*row) for row in rows], [row[1] for row in rows])
-    return _answer(documents, asked, warnings)
-
-
-@router.get("/instances")
-async def instances(request: Request, opened: Opened, who: CatalogReader) -> Response:
-    return await _instances(request, opened, who, None, None)
-
-
-@router.get("/studies/{study_uid}/instances")
-async def instances_of_study(study_uid: str, request: Request, opened: Opened, who: CatalogReader) -> Response:
-    return await _instances(request, opened, who, study_uid, None)
-
-
-@router.get("/studies/{study_uid}/series/{series_uid}/instances")
-async def instances_of_series(study_uid: str, series_uid: str, request: Request, opened: Opened, who: CatalogReader) -> Response:
-    return await _instances(request, opened, who, study_uid, series_uid)
+def described(routes: Iterable[RawRoute]) -> dict[str, Any]:
+    """The paths of an OpenAPI document: a raw route tells FastAPI nothing about itself."""
+    answered = {"description": "What matches.", "content": {DICOM_JSON: {}, "multipart/related": {}}}
+    paths: dict[str, Any] = {}
+    for route in routes:
+        parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"{(\w+)}", route.path)]
+        name = re.sub(r"\W+", "_", route.path).strip("_")
+        told = {"summary": TOLD[route.path].partition(".")[0], "description": TOLD[route.path], "operationId": f"{name}_get"}
+        paths[route.path] = {"get": {"tags": ["viewer"], **told, "parameters": parameters, "responses": {"200": answered}}}
+    return paths
