@@ -226,6 +226,14 @@ export default {
     means: { under: 'In training only, drawn with the seed. Validation and test stay as they are.', over: 'labels.csv says in "repeats" how often each training case counts.', weights: 'labels.csv says in "weight" what each training case weighs.' },
     includeNull: 'Keep cases that lack a value the filter asks for', includeNullText: 'Real data often lacks age or sex. Left unticked, such cases stay out, and how many is said beside.',
   },
+  disease: {
+    part: { cases: 'Cases', imaging: 'Imaging', pathology: 'Pathology slides', reports: 'Reports', files: 'Other files' }, of: { imaging: 'Series', pathology: 'Slide', reports: 'Report', files: 'File' },
+    noGrant: { head: 'Disease', title: 'You see nothing of "{code}"', text: 'There is no such disease, or no project of yours was granted it. An administrator can grant it to a project you are in.' },
+    report: 'Report', deleted: 'Deleted ones', addFile: 'Add a file', none: 'Nothing here yet', noneDeleted: 'Nothing is deleted', filesText: 'Documents, gene files, segmentations and structure sets of cases. A new file is seen by reviewers only until one has released it.',
+    name: 'Name', facts: 'Facts', state: 'State', characters: '{n} characters', look: 'Look at it in {key}', text: 'Text', now: 'Stored meanwhile: {value}. Saving again replaces it.', file: 'File', heldText: 'The file is held until a reviewer has released it; it may hold names.',
+    field: { description: 'Description', modality: 'Modality', body_part: 'Body part', phase: 'CT phase', sequence: 'MR sequence', kind: 'Kind', title: 'Title', code: 'Kind' },
+    saved: 'The correction is saved.', removed: 'Deleted. It can be restored.', restored: 'It is back.', release: 'Release', released: 'Released: those who see the case see the file.', added: 'The file is added and waits for a reviewer.',
+  },
   exports: {
     title: 'Exports', new: 'New export', none: 'Nothing was exported yet. An export converts the version on the server and keeps the result.', ask: 'Export {name}', start: 'Export', format: 'Format', files: 'Files', remove: 'Remove', progress: 'Progress of the export',
     size: '{files} files · {size}', refused: 'Left out, by reason:', moreFiles: '{n} more; isc pull fetches them all.', pullLine: 'The same with isc pull', sameLine: 'The same with isc export', byDefault: 'default',

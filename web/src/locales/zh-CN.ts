@@ -131,6 +131,12 @@ export default {
     about: '预计数量；冻结后的划分中，每类的比例误差不超过一名患者。', balance: '类别均衡', folds: '折数（交叉验证）', noFolds: '无', way: { none: '保持原样', under: '减少较多类别的患者', over: '重复较少类别的患者', weights: '类别权重' },
     means: { under: '仅用于训练集，按种子抽取；验证集和测试集不变。', over: 'labels.csv 的 repeats 列说明每个训练病例的次数。', weights: 'labels.csv 的 weight 列说明每个训练病例的权重。' }, includeNull: '保留缺少筛选取值的病例', includeNullText: '实际数据常缺年龄或性别。不勾选时这些病例不纳入，旁边会显示数量。',
   },
+  disease: {
+    part: { cases: '病例', imaging: '影像', pathology: '病理切片', reports: '报告', files: '其他文件' }, of: { imaging: '序列', pathology: '切片', reports: '报告', files: '文件' },
+    noGrant: { head: '病种', title: '您看不到“{code}”的任何内容', text: '没有这个病种，或您的项目未获授权。管理员可将其授权给您所在的项目。' }, report: '报表', deleted: '已删除的', addFile: '添加文件', none: '暂无内容', noneDeleted: '没有已删除的内容', filesText: '病例的文档、基因文件、分割和结构集。新文件在审核人员放行前仅审核人员可见。',
+    name: '名称', facts: '信息', state: '状态', characters: '{n} 字', look: '在 {key} 中查看', text: '文本', now: '其间已存为：{value}。再次保存将替换它。', file: '文件', heldText: '文件可能含姓名，放行前保持隐藏。', field: { description: '描述', modality: '模态', body_part: '部位', phase: 'CT 期相', sequence: 'MR 序列', kind: '种类', title: '标题', code: '种类' },
+    saved: '更正已保存。', removed: '已删除，可以恢复。', restored: '已恢复。', release: '放行', released: '已放行：能看到病例的人可看到此文件。', added: '文件已添加，等待审核。',
+  },
   exports: {
     title: '导出', new: '新建导出', none: '还没有导出。导出在服务器上转换此版本并保存结果。', ask: '导出 {name}', start: '导出', format: '格式', files: '文件', remove: '移除', progress: '导出进度', size: '{files} 个文件 · {size}', refused: '未纳入及原因：', moreFiles: '另有 {n} 个，isc pull 可全部下载。', pullLine: '对应的 isc pull 命令', sameLine: '对应的 isc export 命令', byDefault: '默认',
     slices: '层面', slice: { middle: '每组的中间层', all: '全部' }, window: '窗（HU）', center: '窗位', width: '窗宽', impute: '填补缺失值', imputeText: '年龄取中位数，性别取众数；每个填补值都在 labels.csv 中标明。', state: { open: '等待中', running: '进行中', finished: '已完成', failed: '失败', cancelled: '已取消' },
