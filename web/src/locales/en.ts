@@ -234,6 +234,7 @@ export default {
     field: { description: 'Description', modality: 'Modality', body_part: 'Body part', phase: 'CT phase', sequence: 'MR sequence', kind: 'Kind', title: 'Title', code: 'Kind' },
     saved: 'The correction is saved.', removed: 'Deleted. It can be restored.', restored: 'It is back.', release: 'Release', released: 'Released: those who see the case see the file.', added: 'The file is added and waits for a reviewer.',
   },
+  overlay: { title: 'Segmentations and structures' },
   exports: {
     title: 'Exports', new: 'New export', none: 'Nothing was exported yet. An export converts the version on the server and keeps the result.', ask: 'Export {name}', start: 'Export', format: 'Format', files: 'Files', remove: 'Remove', progress: 'Progress of the export',
     size: '{files} files · {size}', refused: 'Left out, by reason:', moreFiles: '{n} more; isc pull fetches them all.', pullLine: 'The same with isc pull', sameLine: 'The same with isc export', byDefault: 'default',

@@ -137,6 +137,7 @@ export default {
     name: '名称', facts: '信息', state: '状态', characters: '{n} 字', look: '在 {key} 中查看', text: '文本', now: '其间已存为：{value}。再次保存将替换它。', file: '文件', heldText: '文件可能含姓名，放行前保持隐藏。', field: { description: '描述', modality: '模态', body_part: '部位', phase: 'CT 期相', sequence: 'MR 序列', kind: '种类', title: '标题', code: '种类' },
     saved: '更正已保存。', removed: '已删除，可以恢复。', restored: '已恢复。', release: '放行', released: '已放行：能看到病例的人可看到此文件。', added: '文件已添加，等待审核。',
   },
+  overlay: { title: '分割与结构集' },
   exports: {
     title: '导出', new: '新建导出', none: '还没有导出。导出在服务器上转换此版本并保存结果。', ask: '导出 {name}', start: '导出', format: '格式', files: '文件', remove: '移除', progress: '导出进度', size: '{files} 个文件 · {size}', refused: '未纳入及原因：', moreFiles: '另有 {n} 个，isc pull 可全部下载。', pullLine: '对应的 isc pull 命令', sameLine: '对应的 isc export 命令', byDefault: '默认',
     slices: '层面', slice: { middle: '每组的中间层', all: '全部' }, window: '窗（HU）', center: '窗位', width: '窗宽', impute: '填补缺失值', imputeText: '年龄取中位数，性别取众数；每个填补值都在 labels.csv 中标明。', state: { open: '等待中', running: '进行中', finished: '已完成', failed: '失败', cancelled: '已取消' },
