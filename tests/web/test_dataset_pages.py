@@ -65,7 +65,8 @@ async def test_dataset_when_prepared_in_the_page_then_frozen_exported_previewed_
     await page.locator(".compare .el-select").click()
     await page.get_by_role("option", name=f"{name}@1").click()
     same = await ask(page, "GET", f"/api/v1/datasets/{name}/compare?before=1&after=2")
-    await expect(page.locator(".compare .figures dd")).to_have_text([str(same["counts"][kind]) for kind in ("added", "removed", "relabelled", "moved", "other_files", "same")])
+    kinds = ("added", "removed", "relabelled", "moved", "other_files", "same")
+    await expect(page.locator(".compare .figures dd")).to_have_text([str(same["counts"][kind]) for kind in kinds])
     await settled(page)
     assert untranslated(await page.locator("body").inner_text()) == []
     # 409: the dataset is there already, and freezing made its next version
