@@ -43,6 +43,19 @@ export interface FreezeRequest {
   label_states: string[]
   split: Record<string, number> | null
   seed: number
+  balance: 'under' | 'over' | 'weights' | null
+  folds: number | null
+}
+
+export interface Comparison {
+  before: string
+  after: string
+  counts: Record<string, number>
+  added: string[]
+  removed: string[]
+  relabelled: { case_id: string; before: Record<string, unknown>; after: Record<string, unknown> }[]
+  moved: { case_id: string; before: Record<string, unknown>; after: Record<string, unknown> }[]
+  other_files: string[]
 }
 
 export interface NewDataset {
@@ -62,6 +75,8 @@ export const datasetsApi = {
   create: (asked: NewDataset) => http.post<Dataset>(datasets, asked),
   read: (name: string) => http.get<Dataset>(`${datasets}/${name}`),
   freeze: (name: string, asked: FreezeRequest) => http.post<DatasetVersion>(`${datasets}/${name}/versions`, asked),
+  /** Cases that came, went, or changed between two versions; at most 200 of each are named. */
+  compare: (name: string, before: number, after: number) => http.get<Comparison>(`${datasets}/${name}/compare`, { before, after, limit: 200 }),
   version: (name: string, number: number) => http.get<DatasetVersion>(versionUrl(name, number)),
   card: async (name: string, number: number): Promise<string> => {
     const answer = await fetch(`${versionUrl(name, number)}/card`, { credentials: 'same-origin' })

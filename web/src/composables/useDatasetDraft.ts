@@ -24,6 +24,9 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
     val: 15,
     test: 15,
     seed: 0,
+    balance: '' as '' | 'under' | 'over' | 'weights',
+    folds: undefined as number | undefined,
+    includeNull: false,
   })
 
   const query = computed<FreezeRequest['query']>(() => ({
@@ -33,15 +36,19 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
       ...(draft.modality ? { Modality: [draft.modality] } : {}),
     },
     ranges: ageRange(draft.ageFrom, draft.ageTo),
+    ...(draft.includeNull ? { include_null: true } : {}),
   }))
 
   /** The same filter for the live count, which is not bound to a dataset's disease and states. */
   const countQuery = computed(() => ({
     terms: { ...query.value.terms, disease: [draft.disease], label_state: draft.states },
     ranges: query.value.ranges,
+    include_null: draft.includeNull,
   }))
 
   const splitSum = computed(() => draft.train + draft.val + draft.test)
+  /** The parts that get anything; the server takes no share of zero. */
+  const shares = computed(() => (['train', 'val', 'test'] as const).map((part) => ({ part, percent: draft[part] })).filter(({ percent }) => percent > 0))
   const nameWrong = computed(() => draft.name !== '' && !NAME_RULE.test(draft.name))
   const ready = computed(() => NAME_RULE.test(draft.name) && draft.disease !== '' && draft.states.length > 0 && (!draft.split || splitSum.value === 100))
 
@@ -49,8 +56,10 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
     return {
       query: query.value,
       label_states: draft.states,
-      split: draft.split ? { train: draft.train / 100, val: draft.val / 100, test: draft.test / 100 } : null,
+      split: draft.split ? Object.fromEntries(shares.value.map(({ part, percent }) => [part, percent / 100])) : null,
       seed: draft.seed,
+      balance: draft.balance || null,
+      folds: draft.folds ?? null,
     }
   }
 
@@ -67,7 +76,7 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
     return datasetsApi.freeze(name, freezeRequest())
   }
 
-  return { draft, countQuery, splitSum, nameWrong, ready, freeze }
+  return { draft, countQuery, splitSum, shares, nameWrong, ready, freeze }
 }
 
 export type DatasetDraft = ReturnType<typeof useDatasetDraft>

@@ -127,6 +127,29 @@ export default {
     name: '名称', titleField: '标题', disease: '病种', scheme: '标注方案', latest: '最新版本', licence: '许可', made: '创建', description: '说明', digest: '摘要值', digestText: '对内容、标注、方法和规则计算的 SHA-256；输入相同则摘要相同。', frozenBy: '由 {account} 于 {time} 冻结', withdrawn: '已于 {time} 撤回：其中有患者退出，文件不再提供下载。',
     pull: '下载到本机', pullText: '下载图像、标注和说明卡，逐个校验，可断点续传。先用 isc login 登录一次。', byLabel: '按标注', bySplit: '按划分', leftOut: '未纳入：', download: '下载', card: '说明卡', part: { labels: '每例一行：性别、年龄、标注、格式、划分', images: '每个序列或切片一行', manifest: '全部文件及其大小和 SHA-256', card: '数据集说明（中英文）' },
   },
+  prepare: {
+    about: '预计数量；冻结后的划分中，每类的比例误差不超过一名患者。', balance: '类别均衡', folds: '折数（交叉验证）', noFolds: '无', way: { none: '保持原样', under: '减少较多类别的患者', over: '重复较少类别的患者', weights: '类别权重' },
+    means: { under: '仅用于训练集，按种子抽取；验证集和测试集不变。', over: 'labels.csv 的 repeats 列说明每个训练病例的次数。', weights: 'labels.csv 的 weight 列说明每个训练病例的权重。' }, includeNull: '保留缺少筛选取值的病例', includeNullText: '实际数据常缺年龄或性别。不勾选时这些病例不纳入，旁边会显示数量。',
+  },
+  disease: {
+    part: { cases: '病例', imaging: '影像', pathology: '病理切片', reports: '报告', files: '其他文件' }, of: { imaging: '序列', pathology: '切片', reports: '报告', files: '文件' },
+    noGrant: { head: '病种', title: '您看不到“{code}”的任何内容', text: '没有这个病种，或您的项目未获授权。管理员可将其授权给您所在的项目。' }, report: '报表', deleted: '已删除的', addFile: '添加文件', none: '暂无内容', noneDeleted: '没有已删除的内容', filesText: '病例的文档、基因文件、分割和结构集。新文件在审核人员放行前仅审核人员可见。',
+    name: '名称', facts: '信息', state: '状态', characters: '{n} 字', look: '在 {key} 中查看', text: '文本', now: '其间已存为：{value}。再次保存将替换它。', file: '文件', heldText: '文件可能含姓名，放行前保持隐藏。', field: { description: '描述', modality: '模态', body_part: '部位', phase: 'CT 期相', sequence: 'MR 序列', kind: '种类', title: '标题', code: '种类' },
+    saved: '更正已保存。', removed: '已删除，可以恢复。', restored: '已恢复。', release: '放行', released: '已放行：能看到病例的人可看到此文件。', added: '文件已添加，等待审核。',
+  },
+  overlay: { title: '分割与结构集' },
+  exports: {
+    title: '导出', new: '新建导出', none: '还没有导出。导出在服务器上转换此版本并保存结果。', ask: '导出 {name}', start: '导出', format: '格式', files: '文件', remove: '移除', progress: '导出进度', size: '{files} 个文件 · {size}', refused: '未纳入及原因：', moreFiles: '另有 {n} 个，isc pull 可全部下载。', pullLine: '对应的 isc pull 命令', sameLine: '对应的 isc export 命令', byDefault: '默认',
+    slices: '层面', slice: { middle: '每组的中间层', all: '全部' }, window: '窗（HU）', center: '窗位', width: '窗宽', impute: '填补缺失值', imputeText: '年龄取中位数，性别取众数；每个填补值都在 labels.csv 中标明。', state: { open: '等待中', running: '进行中', finished: '已完成', failed: '失败', cancelled: '已取消' },
+  },
+  exportFormat: { nifti: 'NIfTI', png: 'PNG 图片', jpeg: 'JPEG 图片', patches: '切片图块', labels: '标注表', monai: 'MONAI 数据列表', nnunet: 'nnU-Net v2', bids: 'BIDS（MR）', coco: 'COCO', medmnist: 'MedMNIST', imagefolder: 'Hugging Face 图片文件夹', croissant: 'Croissant', s5cmd: 's5cmd 清单' },
+  exportAbout: { nifti: '层距不规则、倾斜或方向混合的序列会说明原因并拒绝，绝不擅自重采样。', patches: '切片中含组织的方块。', nnunet: '需要掩膜；没有时会说明。', s5cmd: '仅在对象存于 S3 时可用。', bids: '仅限 MR；其他图像说明原因后略去。' },
+  exportOption: { mpp: '每像素微米数', size_px: '宽度（像素）', most: '每张切片最多图块数', tissue: '组织最低比例', number: 'nnU-Net 任务编号', dimensions: '维数' },
+  augment: {
+    title: '数据增强', text: '按带种子的配方生成训练图像的副本；副本有标记，且不会跨越划分。', copies: '每张副本数', preview: '预览', previewAlt: '版本中的一张图像及按配方生成的副本', kind: { flip: '翻转', rotation: '旋转', scale: '缩放', elastic: '弹性形变', noise: '噪声', intensity: '灰度', stain: '染色' },
+    number: { chance: '概率', degrees: '最大角度', most: '最大倍数', shift_px: '位移（像素）', smooth_px: '平滑度（像素）', share: '强度', contrast: '对比度', brightness: '亮度' },
+  },
+  compare: { title: '与其他版本比较', choose: '版本', first: '前 {n} 项。', kind: { added: '新增', removed: '移除', relabelled: '标注改变', moved: '划分改变', other_files: '文件改变', same: '不变' } },
   leftOut: { no_label: '无标注', review: '标注审核中', held: '图像暂扣', null: '缺少取值', no_images: '无图像', deleted: '已删除' },
   split: { train: '训练集', val: '验证集', test: '测试集' },
   card: { method: '标注方式', meaning: '标注意义', format: '图像存储格式', noLicence: '未注明', policies: '规则版本', limits: '局限' },
@@ -140,7 +163,7 @@ export default {
   audit: { at: '时间', actor: '人员', verb: '操作', subject: '对象', none: '没有符合条件的记录。' },
   verb: {
     'rules-proposed': '预览规则：', 'rules-taken-into-use': '启用规则：', 'rules-applied': '应用规则：', 'rules-dropped': '放弃规则：', 'error-rate-wanted': '设定错误率：', linked: '关联：', unlinked: '取消关联：',
-    'unreleased-file-read': '读取未放行文件',
+    'unreleased-file-read': '读取未放行文件', 'issue-link': '发出密码链接', 'login-failed': '登录失败', cancel: '取消', export: '导出', purge: '彻底清除', release: '放行', remove: '移除', resolve: '结束告警', 'readers-disagree': '阅片者意见不一', try: '试用', withdraw: '患者退出',
     login: '登录', logout: '退出', 'add-member': '添加成员', change: '修改', 'change-account': '修改账号', 'change-password': '修改密码', 'change-profile': '修改个人信息', 'create-account': '创建账号', 'issue-token': '创建令牌', 'revoke-token': '吊销令牌', 'reset-password': '重置密码', acknowledge: '确认告警', 'remove-member': '移除成员', 'remove-grant': '取消授权', revoke: '取消授权', 'import-paused': '暂停导入', 'import-resumed': '继续导入', 'import-withdrawn': '撤回导入',
     view: '查看', create: '创建', update: '修改', edit: '修改', delete: '删除', restore: '恢复', download: '下载', freeze: '冻结', decide: '判定', decided: '判定', decision: '判定', undo: '撤销', 'decision-undone': '撤销判定', 'label-reopened': '重新审核', 'import-started': '开始导入', 'import-finished': '完成导入', 'import-cancelled': '取消导入', 'identity-shown': '查看身份信息', 'view-held': '查看暂扣图像', 'unreleased-pixels-shown': '查看未放行图像', 'sign-in': '登录', 'sign-out': '退出', grant: '授权', note: '备注',
   },

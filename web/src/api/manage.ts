@@ -1,0 +1,83 @@
+import type { AuditEvent, Report, Series } from '@/api/catalog'
+import { currentCsrfToken, http, toUrl, type Page } from '@/api/http'
+import { problemOf } from '@/api/problem'
+
+/** The lists of a disease beside its cases. `slides` are the series of pathology. */
+export const PARTS = ['imaging', 'pathology', 'reports', 'files'] as const
+export type Part = (typeof PARTS)[number]
+
+interface Managed {
+  deleted: boolean
+  revision: number
+}
+
+export interface SeriesRow extends Series, Managed {
+  study_uid: string
+  body_part: string
+  cases: string[]
+}
+
+export interface ReportRow extends Managed {
+  key: string
+  kind: 'imaging' | 'pathology'
+  shifted_date: string | null
+  language: string
+  body_part: string
+  characters: number
+  cases: string[]
+}
+
+export interface FileRow extends Managed {
+  case: string
+  sha256: string
+  title: string
+  media_type: string
+  code: string
+  size_bytes: number
+  state: string
+  created_at: string
+  url: string
+}
+
+export type Row = { part: 'imaging' | 'pathology'; of: SeriesRow } | { part: 'reports'; of: ReportRow } | { part: 'files'; of: FileRow }
+
+/** What names a row in its list. */
+export const idOf = (row: Row): string => (row.part === 'reports' ? row.of.key : row.part === 'files' ? `${row.of.case}/${row.of.sha256}` : row.of.uid)
+export const casesOf = (row: Row): string[] => (row.part === 'files' ? [row.of.case] : row.of.cases)
+
+function address(row: Row, act = ''): string {
+  if (row.part === 'files') return toUrl(`/api/v1/resources/${row.of.sha256}${act}`, { case: row.of.case })
+  return row.part === 'reports' ? `/api/v1/reports/${row.of.key}${act}` : `/api/v1/series/${row.of.uid}${act}`
+}
+
+const LISTS: Record<Part, [string, Record<string, boolean>]> = {
+  imaging: ['/api/v1/series', { slides: false }],
+  pathology: ['/api/v1/series', { slides: true }],
+  reports: ['/api/v1/reports', {}],
+  files: ['/api/v1/resources', {}],
+}
+
+export const manageApi = {
+  list: async (part: Part, disease: string, deleted: boolean, cursor: string | null): Promise<Page<Row>> => {
+    const [path, query] = LISTS[part]
+    const page = await http.get<Page<Row['of']>>(path, { disease, ...query, deleted, cursor, limit: 50 })
+    return { next: page.next, items: page.items.map((of) => ({ part, of }) as Row) }
+  },
+  change: (row: Row, fields: Record<string, string>) => http.patch<unknown>(address(row), fields, row.of.revision),
+  remove: (row: Row) => http.delete<null>(address(row), row.part === 'files' ? undefined : row.of.revision),
+  restore: (row: Row) => http.post<unknown>(address(row, '/restore')),
+  release: (row: Row) => http.post<unknown>(address(row, '/release')),
+  history: async (row: Row): Promise<AuditEvent[]> => (await http.get<Page<AuditEvent>>(address(row, '/history'))).items,
+  sections: async (row: Row): Promise<Record<string, string>> => (row.part === 'reports' ? (await http.get<Pick<Report, 'sections'>>(address(row))).sections : {}),
+  /** A file beside a case; it is held until a reviewer has released it. */
+  add: async (caseKey: string, file: File): Promise<void> => {
+    const answer = await fetch(toUrl('/api/v1/resources', { case: caseKey, title: file.name, media_type: file.type }), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/octet-stream', 'X-Isocenter-CSRF': currentCsrfToken() },
+      body: file,
+      credentials: 'same-origin',
+    })
+    if (!answer.ok) throw await problemOf(answer)
+  },
+  reportUrl: (disease: string, format: 'html' | 'xlsx', language: string) => toUrl(`/api/v1/diseases/${disease}/report`, { format, language }),
+}
