@@ -158,8 +158,8 @@ async def _scraped(port: int, seconds: float = 30) -> None:
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(seconds):
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                answer = (await client.get("/api/v1/query", params={"query": "isocenter:host_cpu_busy:ratio"})).json()
-                if answer["data"]["result"]:
+                answer = await client.get("/api/v1/query", params={"query": "isocenter:host_cpu_busy:ratio"})
+                if answer.is_success and answer.json()["data"]["result"]:  # 503 until it is ready
                     return
             await asyncio.sleep(0.2)
 
