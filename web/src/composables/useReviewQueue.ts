@@ -15,8 +15,14 @@ export function useReviewQueue(filter: () => ReviewFilter) {
   const decided = ref<string[]>([])
   const skipped = new Set<string>()
 
-  async function guarded(act: () => Promise<void>): Promise<void> {
-    if (busy.value) return
+  let running: Promise<void> = Promise.resolve()
+
+  function guarded(act: () => Promise<void>): Promise<void> {
+    if (!busy.value) running = acted(act)
+    return running
+  }
+
+  async function acted(act: () => Promise<void>): Promise<void> {
     busy.value = true
     problem.value = null
     try {
@@ -65,7 +71,9 @@ export function useReviewQueue(filter: () => ReviewFilter) {
     return (!kind || review.kind === kind) && (!disease || review.disease === disease)
   }
 
-  function undo(): Promise<void> {
+  /** Waits for what is under way: whoever decides and at once takes it back must not lose the second key. */
+  async function undo(): Promise<void> {
+    await running
     return guarded(async () => {
       const key = decided.value.at(-1)
       if (!key) return
