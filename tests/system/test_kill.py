@@ -20,7 +20,7 @@ from system_orders import order_of
 KILL_AT = ("read", "release", "scrub")
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.soak)])
 def site(request: pytest.FixtureRequest, tmp_path: Path, sample_folder: Path) -> Iterator[tuple[Platform, Platform]]:
     """Two empty sites of one kind: one will be killed, one not."""
     database: MariaDB | None = request.getfixturevalue("mariadb") if request.param == "mariadb" else None

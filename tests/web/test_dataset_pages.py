@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 
+import pytest
 from browsing import Faults, ask, open_context, settled, sign_in, untranslated
 from fixtures.running import Platform
 from playwright.async_api import Browser, expect
 from test_pages import have_content
 
 EXPORT_MS = 60_000
+
+pytestmark = pytest.mark.soak  # a server and a sample of its own each: the ordinary run stays under ten minutes
 
 
 async def test_dataset_when_prepared_in_the_page_then_frozen_exported_previewed_and_compared(embedded: Platform, browser: Browser) -> None:

@@ -6,10 +6,13 @@ import json
 import re
 import secrets
 
+import pytest
 from browsing import Faults, ask, open_context, settled, sign_in, untranslated
 from fixtures.running import Platform
 from playwright.async_api import Browser, expect
 from test_pages import have_content
+
+pytestmark = pytest.mark.soak  # a server and a sample of its own each: the ordinary run stays under ten minutes
 
 
 async def test_disease_lists_when_worked_in_then_corrected_refused_deleted_restored_and_a_file_released(embedded: Platform, browser: Browser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from browsing import Faults, ask, open_context, settled, sign_in, untranslated
 from fixtures.running import Platform
 from playwright.async_api import Browser, expect
@@ -12,6 +13,8 @@ from test_pages import have_content
 WORK_MS = 90_000
 # In Chinese, so that a word of the locale files that is missing there would show.
 PREVIEW, APPLY, CLOSE, CHECK = "预览", "应用到所有病例", "关闭", "检查"
+
+pytestmark = pytest.mark.soak  # a server and a sample of its own each: the ordinary run stays under ten minutes
 
 
 async def test_rules_when_changed_in_the_page_then_previewed_applied_and_explained(embedded: Platform, browser: Browser) -> None:

@@ -104,7 +104,7 @@ async def test_ct_when_opened_then_the_browser_decodes_what_the_service_renders_
     await context.close()
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh-CN", marks=pytest.mark.soak)])
 async def test_nifti_when_opened_then_three_planes_are_drawn(embedded: Platform, browser: Browser, language: str) -> None:
     context = await open_context(browser, language)
     page, faults = await context.new_page(), Faults()
