@@ -15,6 +15,7 @@ from isocenter.models import (
     ImportItem,
     Instance,
     Label,
+    LabelScheme,
     Link,
     Patient,
     PatientIdentity,
@@ -50,7 +51,11 @@ async def content(url: str) -> dict[str, Any]:
         .select_from(Link)
         .join(Study, Study.id == Link.study_id)
         .join(Report, Report.id == Link.report_id),
-        "labels": select(Label.fingerprint, Label.value, Label.source),
+        # Not the fingerprint: that of a provided label holds its import's key, which differs between any two imports.
+        "labels": select(Case.key, LabelScheme.code, Label.value, Label.source, Label.confidence, Label.reason, Label.evidence)
+        .select_from(Label)
+        .join(Case, Case.id == Label.case_id, isouter=True)
+        .join(LabelScheme, LabelScheme.id == Label.scheme_id),
         "case_labels": select(Case.key, CaseLabel.value, CaseLabel.state).join(Case, Case.id == CaseLabel.case_id),
         "reviews": select(Review.kind, Review.subject, Review.state).where(~Review.subject.startswith("item:"), ~Review.subject.startswith("resource:")),
         "items": select(ImportItem.ordinal, ImportItem.outcome, ImportItem.reason, ImportItem.link_state, ImportItem.label_state),
