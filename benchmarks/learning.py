@@ -15,7 +15,8 @@ from pathlib import Path
 from isocenter.diseases import load_diseases
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
-from services.ingest.report_records import CaseLabel, ReportKind, Sections, SpokenReport
+from services.ingest.label_records import CaseLabel, SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import rule_set
 from services.ingest.voice import CANNOT_TELL, DECISIONS_MIN, Example, Voice, audited, join, priority, train
 

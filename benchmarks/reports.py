@@ -21,11 +21,12 @@ from services.ingest.cases import aggregate_case
 from services.ingest.context import negated
 from services.ingest.deidentify.text import scrub
 from services.ingest.label import label_report
+from services.ingest.label_records import ReportLabel, SpokenReport
 from services.ingest.link import link
 from services.ingest.mapping import apply, propose
 from services.ingest.merge import merge
 from services.ingest.readers.tables import read_table
-from services.ingest.report_records import MergedReport, ReportIdentity, ReportKind, ReportLabel, ReportRow, Sections, SpokenReport, StudyIdentity
+from services.ingest.report_records import MergedReport, ReportIdentity, ReportKind, ReportRow, Sections, StudyIdentity
 from services.ingest.ruleset import rule_set
 from services.ingest.scope import diseases_of
 from services.ingest.told import told_report

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.ingest.report_records import CaseLabel, ReportKind, SpokenReport
+from services.ingest.label_records import CaseLabel, SpokenReport
+from services.ingest.report_records import ReportKind
 
 _SILENT = ("other-organ",)
 _EMPTY = ("nondiagnostic", "no-conclusion", "no-evidence")  # say nothing beside a definite result of the same kind

@@ -41,7 +41,7 @@ from services.ingest import second, settle
 from services.ingest.records import Outcome
 from services.ingest.stages import thresholds, voices
 from services.ingest.stages.again import reopen_items
-from services.ingest.stages.label import fingerprint
+from services.ingest.stages.answers import fingerprint
 from services.ingest.store import clinical, imports, reviews
 
 CANNOT_TELL = "cannot_tell"

@@ -30,8 +30,8 @@ from isocenter.models import (
 from isocenter.resources import Resources
 from services.ingest.identity import ItemCapsule, ReportCapsule, StudyCapsule
 from services.ingest.schemas import Choice, ReviewView
-from services.ingest.stages.label import texts_of_cases
 from services.ingest.store import capsules
+from services.ingest.store.texts import texts_of_cases
 
 TITLES = {
     "accept": ("Take it in", "接收"),

@@ -19,16 +19,7 @@ from services.ingest.merge import merge
 from services.ingest.normalise import number_key
 from services.ingest.nouns import fold_name
 from services.ingest.readers.tables import read_table
-from services.ingest.report_records import (
-    ImageListRow,
-    LinkState,
-    ReportIdentity,
-    ReportRow,
-    RowRefusal,
-    StudyIdentity,
-    Table,
-    TableKind,
-)
+from services.ingest.report_records import ImageListRow, LinkState, ReportIdentity, ReportRow, RowRefusal, StudyIdentity, Table, TableKind
 from services.ingest.ruleset import rule_set
 from services.ingest.scope import diseases_of
 

@@ -6,7 +6,6 @@ Everything durable is the row of the proposal: a lease, the last case that count
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter import audit
+from isocenter.background import Background
 from isocenter.db import Deadlock
 from isocenter.errors import IsocenterError, Unavailable
 from isocenter.models import RuleProposal, now
@@ -65,33 +65,16 @@ class Rehearsal:
     def __init__(self, resources: Resources, pool: WorkPool) -> None:
         self.resources = resources
         self.pool = pool
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._background = Background("ingest-rehearsal", self._one, IDLE_SECONDS)
 
     def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="ingest-rehearsal")
+        self._background.start()
 
     def wake(self) -> None:
-        self._wake.set()
+        self._background.wake()
 
     async def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                worked = await self._one()
-            except IsocenterError as error:
-                log.warning("claim of a proposal failed kind=%s", type(error).__name__)
-                worked = False
-            if worked:
-                continue
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+        await self._background.stop()
 
     async def _one(self) -> bool:
         """Whether there was something to do."""

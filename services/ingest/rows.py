@@ -8,18 +8,7 @@ from collections.abc import Callable
 from services.ingest import normalise
 from services.ingest.nouns import columns_of
 from services.ingest.records import Outcome
-from services.ingest.report_records import (
-    ColumnMapping,
-    ImageListRow,
-    LabelRow,
-    ReportKind,
-    ReportRow,
-    RowRefusal,
-    RowResult,
-    Sections,
-    Table,
-    TableKind,
-)
+from services.ingest.report_records import ColumnMapping, ImageListRow, LabelRow, ReportKind, ReportRow, RowRefusal, RowResult, Sections, Table, TableKind
 from services.ingest.sections import split_sections
 
 Cell = Callable[[str], str]

@@ -13,7 +13,8 @@ from typing import Any
 from isocenter.diseases import definition_of
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
-from services.ingest.report_records import CaseLabel, ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.label_records import CaseLabel, ReportLabel, SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import RuleSet, rule_set
 
 REVIEW = "review"

@@ -18,7 +18,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from isocenter.settings import Settings
-from services.ingest.report_records import CaseLabel
+from services.ingest.label_records import CaseLabel
 from services.ingest.voice import CONFIDENCE_MAX, Said
 
 log = logging.getLogger(__name__)

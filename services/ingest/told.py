@@ -17,9 +17,10 @@ from importlib.resources import files
 from isocenter.diseases import LabelScheme
 from services.ingest.context import contexts_of, cues_in, sentences
 from services.ingest.label import label_report, speaks_of
+from services.ingest.label_records import CaseLabel, Evidence, ReportLabel, SpokenReport
 from services.ingest.legible import Legible, legible
 from services.ingest.mentions import SECTION_CHARACTERS_MAX
-from services.ingest.report_records import CaseLabel, Evidence, ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import RuleSet
 
 TOLD = "told"  # the reason of such a label

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.ingest.agreement import REVIEW, Scored, calibration_error, coverage_at
+from services.ingest.label_records import CaseLabel
 from services.ingest.normalise import fold
-from services.ingest.report_records import CaseLabel
 
 DECISIONS_MIN = 40  # decided cases before the voice speaks
 PER_CLASS_MIN = 8  # of which at least so many in each of two classes

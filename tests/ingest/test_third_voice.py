@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from isocenter.models import CaseLabel, Label
 from isocenter.settings import Settings
-from services.ingest.report_records import CaseLabel as Aggregated
+from services.ingest.label_records import CaseLabel as Aggregated
 from services.ingest.third import Address, Asked, ask, join
 from services.ingest.voice import Said
 

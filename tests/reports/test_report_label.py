@@ -9,7 +9,8 @@ import pytest
 from isocenter.diseases import load_diseases
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
-from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.label_records import ReportLabel, SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import rule_set
 from services.ingest.scope import diseases_of
 

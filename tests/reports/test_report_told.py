@@ -8,7 +8,8 @@ import pytest
 
 from isocenter.diseases import DiseaseDefinition, load_diseases, parse_disease
 from isocenter.errors import InvalidInput
-from services.ingest.report_records import CaseLabel, ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.label_records import CaseLabel, ReportLabel, SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import rule_set
 from services.ingest.told import told_case, told_report
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.ingest.report_records import CaseLabel
+from services.ingest.label_records import CaseLabel
 from services.ingest.voice import DECISIONS_MIN, Example, Said, Voice, audited, join, priority, train
 
 WORDS = {"1": ["不规则强化", "毛刺", "侵犯血管", "快进快出", "spiculated margin"], "0": ["边界清楚", "无强化", "水样密度", "长期稳定", "well circumscribed"]}

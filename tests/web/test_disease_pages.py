@@ -74,9 +74,11 @@ async def test_disease_lists_when_worked_in_then_corrected_refused_deleted_resto
     await page.get_by_role("tab", name="Other files").click()
     await page.get_by_role("button", name="Add a file").click()
     await dialog.locator("#file-case").fill(row["cases"][0])
-    await dialog.locator("#file-body").set_input_files({"name": title, "mimeType": "text/csv", "buffer": f"gene,{title}\n".encode()})
+    await dialog.locator("#file-title").fill(title)
+    await dialog.locator("#file-body").set_input_files({"name": "王芳 2400318.csv", "mimeType": "text/csv", "buffer": f"gene,{title}\n".encode()})
     await dialog.get_by_role("button", name="Add a file").click()
     added = rows.filter(has_text=title)
+    await expect(rows.filter(has_text="王芳")).to_have_count(0)  # the file's own name may be a patient's
     await expect(added.locator(".state-held")).to_be_visible()
     await added.get_by_role("button").click()
     await dialog.get_by_role("button", name="Release").click()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from services.catalog.exports.about import About
-    from services.catalog.exports.common import Common
     from services.catalog.exports.recipes import Recipe
     from services.catalog.exports.units import Done, Unit
+    from services.catalog.exports.workplace import Workplace
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NICE = 10  # conversions give way to imports (5) and to people
@@ -31,19 +31,19 @@ def nothing() -> None:
     """Proves that a worker can be started."""
 
 
-def convert(common: Common, unit: Unit) -> Done:
+def convert(workplace: Workplace, unit: Unit) -> Done:
     from services.catalog.exports import work
 
-    return work.convert(common, unit)
+    return work.convert(workplace, unit)
 
 
-def finish(common: Common, version_manifest: str, about: About) -> dict[str, Any]:
+def finish(workplace: Workplace, version_manifest: str, about: About) -> dict[str, Any]:
     from services.catalog.exports import finish as last
 
-    return last.finish(common, version_manifest, about)
+    return last.finish(workplace, version_manifest, about)
 
 
-def preview(common: Common, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
+def preview(workplace: Workplace, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
     from services.catalog.exports import preview as shown
 
-    return shown.preview(common, unit, recipe, seed, copies)
+    return shown.preview(workplace, unit, recipe, seed, copies)

@@ -13,7 +13,6 @@ from typing import Any
 from isocenter.errors import NotFound
 from isocenter.objects import ObjectStore
 from services.catalog.exports.about import About
-from services.catalog.exports.common import Common, note_key
 from services.catalog.exports.impute import imputed
 from services.catalog.exports.layouts.bids import bids
 from services.catalog.exports.layouts.coco import coco
@@ -23,6 +22,7 @@ from services.catalog.exports.layouts.nnunet import nnunet
 from services.catalog.exports.layouts.plain import datalist, imagefolder, images
 from services.catalog.exports.layouts.sheet import Sheet
 from services.catalog.exports.units import SCHEMA, Done, done_of, units_of
+from services.catalog.exports.workplace import Workplace, note_key
 from services.catalog.freeze import canonical
 from services.catalog.tables import IMAGE_COLUMNS, LABEL_COLUMNS, PREPARED_COLUMNS
 
@@ -38,32 +38,32 @@ def manifest_key(folder: str) -> str:
     return f"{folder}/manifest.json"
 
 
-def finish(common: Common, version_manifest: str, about: About) -> dict[str, Any]:
+def finish(workplace: Workplace, version_manifest: str, about: About) -> dict[str, Any]:
     """Digest, files, bytes, refusals by reason and notes of the finished export."""
-    store = ObjectStore(common.store)
+    store = ObjectStore(workplace.store)
     manifest = json.loads(store.get_bytes(version_manifest))
     units = units_of(manifest)
-    done = _done(store, common.folder, [unit.ordinal for unit in units])
-    labels = imputed(manifest["labels"], common.spec.impute) if common.spec.impute else [dict(row) for row in manifest["labels"]]
+    done = _done(store, workplace.folder, [unit.ordinal for unit in units])
+    labels = imputed(manifest["labels"], workplace.spec.impute) if workplace.spec.impute else [dict(row) for row in manifest["labels"]]
     shared = {"disease": manifest["disease"], "scheme": manifest["scheme"]["code"]}
     labels = [row | shared for row in labels]
-    common.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="export-", dir=common.scratch) as place:
-        sheet = Sheet(about, common.spec, manifest, units, done, labels, store, common.folder, Path(place))
-        if layout := LAYOUTS.get(common.spec.format):
+    workplace.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="export-", dir=workplace.scratch) as place:
+        sheet = Sheet(about, workplace.spec, manifest, units, done, labels, store, workplace.folder, Path(place))
+        if layout := LAYOUTS.get(workplace.spec.format):
             layout(sheet)
-        if common.spec.format == "s5cmd":
+        if workplace.spec.format == "s5cmd":
             _s5cmd(sheet)
         _tables(sheet)
-        if common.spec.format == "croissant":
+        if workplace.spec.format == "croissant":
             croissant(sheet, _label_columns(labels), IMAGE_COLUMNS)
         files = [{"path": path, "sha256": sha256, "size_bytes": size} for path, (sha256, size) in sorted(sheet.files.items())]
         document = {
-            "schema": SCHEMA, "reference": about.reference, "version": hashlib.sha256(canonical(manifest)).hexdigest(), "format": common.spec.format,
-            "options": common.spec.document(), "files": files, "refused": sheet.refused, "notes": sheet.notes,
+            "schema": SCHEMA, "reference": about.reference, "version": hashlib.sha256(canonical(manifest)).hexdigest(), "format": workplace.spec.format,
+            "options": workplace.spec.document(), "files": files, "refused": sheet.refused, "notes": sheet.notes,
         }  # fmt: skip
         content = canonical(document)
-        store.put_bytes(manifest_key(common.folder), content)
+        store.put_bytes(manifest_key(workplace.folder), content)
     reasons: dict[str, int] = {}
     for row in sheet.refused:
         reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1

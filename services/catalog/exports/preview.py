@@ -12,22 +12,22 @@ from PIL import Image
 from isocenter.errors import InvalidInput
 from isocenter.objects import ObjectStore
 from services.catalog.exports.augment import augmented
-from services.catalog.exports.common import Common
 from services.catalog.exports.pictures import pictures_of
 from services.catalog.exports.recipes import Recipe
 from services.catalog.exports.units import Unit
+from services.catalog.exports.workplace import Workplace
 
 HEIGHT_PX = 320
 GAP_PX = 4
 
 
-def preview(common: Common, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
+def preview(workplace: Workplace, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
     """PNG. The middle slice of the first stack; a recipe of a volume moves all slices alike."""
-    store = ObjectStore(common.store)
-    common.scratch.mkdir(parents=True, exist_ok=True)
+    store = ObjectStore(workplace.store)
+    workplace.scratch.mkdir(parents=True, exist_ok=True)
     sources = [source for source in unit.sources if source.stack == unit.sources[0].stack]
     chosen = [sources[len(sources) // 2]]
-    with tempfile.TemporaryDirectory(prefix="preview-", dir=common.scratch) as place:
+    with tempfile.TemporaryDirectory(prefix="preview-", dir=workplace.scratch) as place:
         _, dot, ending = chosen[0].key.rsplit("/", 1)[-1].partition(".")
         path = Path(place) / f"source{dot}{ending}"
         store.download(chosen[0].key, path)

@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 import anyio.to_thread
 import orjson
 
+from isocenter.background import Background
 from isocenter.errors import InvalidInput, IsocenterError, NotFound, StorageFull, Unavailable
 from isocenter.resources import Resources
 from services.catalog.exports import entry
-from services.catalog.exports.common import Common, note_key
 from services.catalog.exports.recipes import Recipe
 from services.catalog.exports.spec import Spec, parse_spec
 from services.catalog.exports.units import Done, Unit, units_of
+from services.catalog.exports.workplace import Workplace, note_key
 from services.catalog.store import exports as store
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class _Job:
 
     claimed: store.Claimed
     spec: Spec
-    common: Common
+    workplace: Workplace
 
 
 class Workers:
@@ -99,35 +100,22 @@ class Exporter:
         settings = resources.settings
         self.workers = Workers(settings.executor, settings.export_workers)
         self.previews = Workers(settings.executor, 1)
-        self._wake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._background = Background("exporter", self.work_once, IDLE_SECONDS, self._rest)
 
     def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name="exporter")
+        self._background.start()
 
     def wake(self) -> None:
-        self._wake.set()
+        self._background.wake()
 
     async def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop
+        await self._background.stop()
         self.workers.close()
         self.previews.close()
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                if await self.work_once():
-                    continue
-            except IsocenterError as error:
-                log.warning("exports not claimed kind=%s", type(error).__name__)
-            self.workers.rest()
-            self.previews.rest()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+    def _rest(self) -> None:
+        self.workers.rest()
+        self.previews.rest()
 
     async def work_once(self) -> bool:
         """Run the next export to its end; False when none waits."""
@@ -155,7 +143,7 @@ class Exporter:
 
     async def _export(self, claimed: store.Claimed) -> None:
         spec = parse_spec(claimed.format, claimed.options)
-        job = _Job(claimed, spec, self.common(claimed.folder, spec))
+        job = _Job(claimed, spec, self.workplace(claimed.folder, spec))
         units: list[Unit] = []
         if spec.format not in WITHOUT_UNITS:
             units = await anyio.to_thread.run_sync(self._units, claimed.manifest_key)
@@ -178,9 +166,9 @@ class Exporter:
                 raise _Lost
         log.info("export finished version=%s format=%s files=%d", claimed.about.reference, claimed.format, result["files"])
 
-    def common(self, folder: str, spec: Spec) -> Common:
+    def workplace(self, folder: str, spec: Spec) -> Workplace:
         settings = self.resources.settings
-        return Common(self.resources.store.config, self.resources.key, settings.scratch, folder, spec)
+        return Workplace(self.resources.store.config, self.resources.key, settings.scratch, folder, spec)
 
     def _units(self, manifest_key: str) -> list[Unit]:
         return units_of(orjson.loads(self.resources.store.get_bytes(manifest_key)))
@@ -205,7 +193,7 @@ class Exporter:
         async with asyncio.TaskGroup() as group:
             for _ in range(lanes):
                 group.create_task(self._lane(job, queue, progress))
-        return await self.workers.run(entry.finish, job.common, job.claimed.manifest_key, job.claimed.about)
+        return await self.workers.run(entry.finish, job.workplace, job.claimed.manifest_key, job.claimed.about)
 
     async def _lane(self, job: _Job, queue: Iterator[Unit], progress: _Progress) -> None:
         for unit in queue:
@@ -221,7 +209,7 @@ class Exporter:
     async def _unit(self, job: _Job, unit: Unit) -> None:
         for attempt in range(CRASHES + 1):
             try:
-                await self.workers.run(entry.convert, job.common, unit)
+                await self.workers.run(entry.convert, job.workplace, unit)
                 return
             except BrokenExecutor:
                 log.warning("an export worker ended unit=%s attempt=%d", unit.name, attempt + 1)
@@ -230,10 +218,10 @@ class Exporter:
         note = orjson.dumps(Done(unit.ordinal, (), ((None, "conversion-crashed"),)).document())
         await anyio.to_thread.run_sync(self.resources.store.put_bytes, note_key(job.claimed.folder, unit.ordinal), note)
 
-    async def preview(self, common: Common, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
+    async def preview(self, workplace: Workplace, unit: Unit, recipe: Recipe, seed: int, copies: int) -> bytes:
         """PNG of a recipe on one picture. Unavailable when the worker did not live through it."""
         try:
-            return await self.previews.run(entry.preview, common, unit, recipe, seed, copies)
+            return await self.previews.run(entry.preview, workplace, unit, recipe, seed, copies)
         except BrokenExecutor as error:
             raise Unavailable("The preview could not be made; try another series.") from error
 

@@ -21,11 +21,11 @@ from isocenter.errors import InvalidInput, NotFound
 from isocenter.objects import ObjectStore, sha256_of
 from services.catalog.exports import nifti
 from services.catalog.exports.augment import augmented
-from services.catalog.exports.common import Common, note_key
 from services.catalog.exports.masks import Mask, mask_of
 from services.catalog.exports.patches import patches_of
 from services.catalog.exports.pictures import pictures_of, resized
 from services.catalog.exports.units import Done, Made, Unit
+from services.catalog.exports.workplace import Workplace, note_key
 
 VOLUMES = frozenset({"nifti", "monai", "nnunet", "bids"})
 PICTURES = frozenset({"png", "jpeg", "coco", "imagefolder"})
@@ -34,24 +34,24 @@ PNG_LEVEL = 4
 TRAINING = ("train", "")  # parts that augmentation may touch; "" = a version without a split
 
 
-def convert(common: Common, unit: Unit) -> Done:
+def convert(workplace: Workplace, unit: Unit) -> Done:
     """Run one unit. NotFound names the series whose object is missing; StorageFull and OSError go up; what cannot be converted is refused."""
-    store = ObjectStore(common.store)
-    common.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="export-", dir=common.scratch) as place:
-        work = _Work(common, store, unit, Path(place))
+    store = ObjectStore(workplace.store)
+    workplace.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="export-", dir=workplace.scratch) as place:
+        work = _Work(workplace, store, unit, Path(place))
         made = tuple(work.run())
         done = Done(unit.ordinal, made, tuple(work.refused))
-    store.put_bytes(note_key(common.folder, unit.ordinal), json.dumps(done.document()).encode())
+    store.put_bytes(note_key(workplace.folder, unit.ordinal), json.dumps(done.document()).encode())
     return done
 
 
 class _Work:
-    def __init__(self, common: Common, store: ObjectStore, unit: Unit, place: Path) -> None:
-        self.common, self.spec, self.store, self.unit, self.place = common, common.spec, store, unit, place
+    def __init__(self, workplace: Workplace, store: ObjectStore, unit: Unit, place: Path) -> None:
+        self.workplace, self.spec, self.store, self.unit, self.place = workplace, workplace.spec, store, unit, place
         self.format = str(unit.image["format"])
         self.refused: list[tuple[int | None, str]] = []
-        self.copies = common.spec.copies if common.spec.augment and unit.split in TRAINING else 0
+        self.copies = workplace.spec.copies if workplace.spec.augment and unit.split in TRAINING else 0
 
     def run(self) -> Iterator[Made]:
         kind = self.spec.format
@@ -109,13 +109,13 @@ class _Work:
 
     def _keep(self, name: str, ending: str, path: Path, **facts: Any) -> Made:
         sha256, size = sha256_of(path), path.stat().st_size
-        self.store.put_file(f"{self.common.folder}/files/{sha256}", path)
+        self.store.put_file(f"{self.workplace.folder}/files/{sha256}", path)
         path.unlink()
         return Made(name, ending, sha256, size, {name: value for name, value in facts.items() if value is not None})
 
     def _copy_lines(self) -> Made:
         out = self.place / "lines.txt"
-        root = self.common.store.url.rstrip("/")
+        root = self.workplace.store.url.rstrip("/")
         out.write_text("".join(f'cp "{root}/{source.key}" "{source.path}"\n' for source in self.unit.sources))
         return self._keep(self.unit.name, "txt", out)
 
@@ -167,7 +167,7 @@ class _Work:
             path = self.place / f"mask-{number}.dcm"
             self._fetch(key, path)
             paths.append(path)
-        found = mask_of(volume, str(self.unit.image["series_uid"]), paths, self.common.key.uid) if paths else None
+        found = mask_of(volume, str(self.unit.image["series_uid"]), paths, self.workplace.key.uid) if paths else None
         return found
 
     def _keep_mask(self, name: str, volume: nifti.Volume, mask: Mask) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from isocenter.audit import record
 from isocenter.auth import Principal
@@ -33,12 +33,24 @@ Years = Annotated[float | None, Query(ge=0, le=150)]
 Prefix = Annotated[str, Query(pattern=r"^[A-Za-z0-9-]{0,32}$", description="Beginning of a case key.")]
 
 
-def _filter(disease: Codes, label: Codes, label_state: Codes, sex: Codes, modality: Codes, age_gte: Years, age_lte: Years) -> Filter:
+def _usual(
+    disease: Codes = None,
+    label: Codes = None,
+    label_state: Codes = None,
+    sex: Codes = None,
+    modality: Codes = None,
+    age_gte: Years = None,
+    age_lte: Years = None,
+) -> Filter:
+    """The most used filters from the query string; POST takes any."""
     named = {"disease": disease, "label": label, "label_state": label_state, "sex": sex, "Modality": modality}
     document: dict[str, Any] = {"terms": {name: values for name, values in named.items() if values}}
     if bounds := {key: value for key, value in (("gte", age_gte), ("lte", age_lte)) if value is not None}:
         document["ranges"] = {"age": bounds}
     return parse_filter(document)
+
+
+Usual = Annotated[Filter, Depends(_usual)]
 
 
 async def _checked(opened: Resources, who: Principal, query: Filter) -> Filter:
@@ -53,20 +65,13 @@ async def _checked(opened: Resources, who: Principal, query: Filter) -> Filter:
 async def list_cases(
     opened: Opened,
     who: CatalogReader,
-    disease: Codes = None,
-    label: Codes = None,
-    label_state: Codes = None,
-    sex: Codes = None,
-    modality: Codes = None,
-    age_gte: Years = None,
-    age_lte: Years = None,
+    query: Usual,
     q: Prefix = "",
     deleted: bool = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> CasePage:
     """Cases by the most used filters; POST /cases/search takes any."""
-    query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
     return await _page(opened, who, query, prefix=q, deleted=deleted, cursor=cursor, limit=limit)
 
 
@@ -74,17 +79,10 @@ async def list_cases(
 async def count_cases(
     opened: Opened,
     who: CatalogReader,
-    disease: Codes = None,
-    label: Codes = None,
-    label_state: Codes = None,
-    sex: Codes = None,
-    modality: Codes = None,
-    age_gte: Years = None,
-    age_lte: Years = None,
+    query: Usual,
     q: Prefix = "",
     deleted: bool = False,
 ) -> CaseCount:
-    query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
     return await counting.count(opened, who, await _checked(opened, who, query), prefix=q, deleted=deleted)
 
 
@@ -92,16 +90,9 @@ async def count_cases(
 async def facets_of_cases(
     opened: Opened,
     who: CatalogReader,
-    disease: Codes = None,
-    label: Codes = None,
-    label_state: Codes = None,
-    sex: Codes = None,
-    modality: Codes = None,
-    age_gte: Years = None,
-    age_lte: Years = None,
+    query: Usual,
 ) -> Facets:
     """All facets under the most used filters; POST takes any."""
-    query = _filter(disease, label, label_state, sex, modality, age_gte, age_lte)
     return await counting.facets(opened, who, await _checked(opened, who, query))
 
 

@@ -110,8 +110,8 @@ async def preview_augmentation(opened: Opened, who: Downloader, background: Back
     if any(source.sha256 not in keys for source in unit.sources):
         raise InvalidInput("An object of this series is not in the catalog any more.", field="series_uid")
     unit = replace(unit, sources=tuple(replace(source, key=keys[source.sha256]) for source in unit.sources))
-    common = background.common("", Spec("png"))
-    return Response(await background.preview(common, unit, recipe, body.seed, body.copies), media_type="image/png")
+    workplace = background.workplace("", Spec("png"))
+    return Response(await background.preview(workplace, unit, recipe, body.seed, body.copies), media_type="image/png")
 
 
 def _units(background: Exporter, manifest_key: str) -> list[Unit]:

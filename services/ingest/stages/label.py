@@ -7,10 +7,8 @@ the voice that learnt from decisions. A decision is never overwritten: evidence 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import insert, or_, select
@@ -19,64 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
-from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, LabelScheme, Link, Report, ReportText, now
+from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, Link
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
-from services.ingest.report_records import CaseLabel as Aggregated
-from services.ingest.report_records import ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.label_records import SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import rule_set
 from services.ingest.stages import thirds, voices
+from services.ingest.stages.answers import Answer, Question, case_row, report_row, text_of, third_row, voice_row
 from services.ingest.stages.context import Context
 from services.ingest.stages.telling import is_told, schemes_of, tells, told
 from services.ingest.store import imports, policies, reviews
-from services.ingest.third import Third
-from services.ingest.voice import Example, Joined, Voice, audited, join, priority
+from services.ingest.store.texts import texts_of_cases
+from services.ingest.voice import Example, Voice, audited, join, priority
 
 CASES_PER_BATCH = 200
-
-
-@dataclass(frozen=True)
-class Text:
-    """The newest scrubbed text of a report."""
-
-    report_id: int
-    key: str
-    kind: str
-    date: str
-    text_id: int
-    sections: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Question:
-    """One case to label under one scheme."""
-
-    case_id: int
-    case_key: str
-    disease_id: int
-    scheme: LabelScheme
-    classes: tuple[str, ...]
-    texts: tuple[Text, ...]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the rules say, per report and for the case, and what the learnt voice adds (None while it is silent)."""
-
-    reports: tuple[tuple[Text, ReportLabel], ...]
-    case: Aggregated | None
-    joined: Joined | None = None
-    voice: str = ""  # disease.scheme@number and SHA-256, once it is stored
-    voice_sha256: str = ""
-    voice_policy: int | None = None
-    third: Third | None = None
-
-    @property
-    def last(self) -> Aggregated | None:
-        """The case's label after all voices that spoke."""
-        if self.third is not None:
-            return self.third.case
-        return self.joined.case if self.joined is not None else self.case
 
 
 async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
@@ -106,7 +61,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
     answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
-    said = {(q.case_id, q.scheme.id): (a.last, _text(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None and not is_told(a.case)}
+    said = {(q.case_id, q.scheme.id): (a.last, text_of(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None and not is_told(a.case)}
     third = await thirds.spoken(context.resources, said)
     answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
     async with context.commit(last=last) as session:
@@ -136,26 +91,6 @@ async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Map
     return questions
 
 
-async def texts_of_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict[int, list[Text]]:
-    """case -> newest texts of the reports linked to its studies, oldest report first."""
-    statement = (
-        select(CaseStudy.case_id, Report, ReportText)
-        .join(Link, Link.study_id == CaseStudy.study_id)
-        .join(Report, Report.id == Link.report_id)
-        .join(ReportText, ReportText.report_id == Report.id)
-        .where(Link.active.is_(True), Link.state.in_(("sure", "accepted")), Report.deleted_at.is_(None))
-        .order_by(ReportText.version)
-    )
-    newest: dict[tuple[int, int], Text] = {}
-    for case_id, report, text in await imports.chunked(session, statement, CaseStudy.case_id, case_ids):
-        day = f"{report.shifted_date:%Y%m%d}" if report.shifted_date else ""
-        newest[case_id, report.id] = Text(report.id, report.key, report.kind, day, text.id, dict(text.sections))
-    found: dict[int, list[Text]] = {}
-    for (case_id, _), text in sorted(newest.items(), key=lambda pair: (pair[0][0], pair[1].date, pair[1].key)):
-        found.setdefault(case_id, []).append(text)
-    return found
-
-
 def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
     if tells(definition, question.scheme.code):
         return Answer(*told(definition, question.scheme.code, question.texts))
@@ -176,19 +111,15 @@ def _answers(
         value = decided.get(question.scheme.id, {}).get(question.case_id)
         case = _answer(definitions[question.disease_id], question).case if value else None
         if value and case is not None:
-            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, _text(question), case, value))
+            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, text_of(question), case, value))
     learnt = {scheme: voice for scheme, own in examples.items() if (voice := voices.trained(tuple(own))) is not None}
     answers = [_answer(definitions[q.disease_id], q) for q in questions]
     return [_joined(q, answer, learnt, decided) for q, answer in zip(questions, answers, strict=True)], learnt
 
 
-def _text(question: Question) -> str:
-    return voices.text_of([(text.kind, text.sections) for text in question.texts])
-
-
 def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
     voice = learnt.get(question.scheme.id)
-    text = _text(question)
+    text = text_of(question)
     if voice is None or answer.case is None or is_told(answer.case) or not text or question.case_id in decided.get(question.scheme.id, {}):
         return answer
     return replace(answer, joined=join(answer.case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
@@ -203,10 +134,6 @@ async def _named(session: AsyncSession, definition: DiseaseDefinition, question:
     return replace(answer, voice=f"{scope}@{row.number}", voice_policy=row.id)
 
 
-def fingerprint(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()
-
-
 async def write_answers(
     session: AsyncSession, context: Context, questions: Sequence[Question], answers: Sequence[Answer], rule_sets: Mapping[int, int]
 ) -> None:
@@ -214,13 +141,13 @@ async def write_answers(
     rows: list[dict[str, Any]] = []
     model = context.resources.settings.third_voice_model
     for question, answer in zip(questions, answers, strict=True):
-        rows.extend(_report_row(question, text, spoken, rule_sets[question.disease_id]) for text, spoken in answer.reports)
+        rows.extend(report_row(question, text, spoken, rule_sets[question.disease_id]) for text, spoken in answer.reports)
         if answer.case is not None:
-            rows.append(_case_row(question, answer, rule_sets[question.disease_id]))
+            rows.append(case_row(question, answer, rule_sets[question.disease_id]))
             if answer.joined is not None:
-                rows.append(_voice_row(question, answer))
+                rows.append(voice_row(question, answer))
             if answer.third is not None:
-                rows.append(_third_row(question, answer, answer.third, model))
+                rows.append(third_row(question, answer, answer.third, model))
     unique = {row["fingerprint"]: row for row in rows}
     prints = sorted(unique)
     before = {p for (p,) in await imports.chunked(session, select(Label.fingerprint), Label.fingerprint, prints)}
@@ -247,11 +174,11 @@ async def write_answers(
         place = (question.case_id, question.scheme.id)
         if is_told(answer.case) and question.case_id in overruled:
             answer = Answer((), None)
-        print_ = _case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
+        print_ = case_row(question, answer, 0)["fingerprint"] if answer.case is not None else ""
         new = print_ not in before
-        counts = _voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
+        counts = voice_row(question, answer)["fingerprint"] if answer.joined is not None else print_
         if answer.third is not None and answer.third.effect != "none":
-            counts = _third_row(question, answer, answer.third, model)["fingerprint"]
+            counts = third_row(question, answer, answer.third, model)["fingerprint"]
         said = _decide(question, answer, ids.get(counts), new, pointers.get(place), provided.get(place))
         if said is None:
             pointer = pointers.get(place)
@@ -317,71 +244,6 @@ async def _point(session: AsyncSession, place: tuple[int, int], pointer: CaseLab
     elif (pointer.label_id, pointer.value, pointer.state) != (label_id, value, state):
         pointer.label_id, pointer.value, pointer.state = label_id, value, state
         pointer.revision += 1
-
-
-def _evidence(spoken: ReportLabel) -> list[dict[str, Any]]:
-    return [{key: value for key, value in asdict(item).items() if key != "text"} | {"context": list(item.context)} for item in spoken.evidence]
-
-
-def _report_row(question: Question, text: Text, spoken: ReportLabel, policy_id: int) -> dict[str, Any]:
-    return {
-        "fingerprint": fingerprint("report", text.key, text.sections, question.scheme.code, question.disease_id, spoken.rule_set_sha256, spoken.value),
-        "case_id": None,
-        "study_id": None,
-        "report_id": text.report_id,
-        "scheme_id": question.scheme.id,
-        "value": spoken.value,
-        "source": "rule",
-        "confidence": spoken.confidence,
-        "report_text_id": text.text_id,
-        "evidence": _evidence(spoken),
-        "reason": spoken.reason[:64],
-        "policy_id": policy_id,
-        "decided_by": None,
-        "created_at": now(),
-    }
-
-
-def _case_row(question: Question, answer: Answer, policy_id: int) -> dict[str, Any]:
-    case = answer.case
-    assert case is not None
-    deciding = next(((text, spoken) for text, spoken in answer.reports if text.key == case.report), None)
-    reports = sorted((text.key, spoken.value, spoken.rule_set_sha256) for text, spoken in answer.reports)
-    return {
-        "fingerprint": fingerprint("case", question.case_key, question.scheme.code, case.value, reports),
-        "case_id": question.case_id,
-        "study_id": None,
-        "report_id": deciding[0].report_id if deciding else None,
-        "scheme_id": question.scheme.id,
-        "value": case.value,
-        "source": "rule",
-        "confidence": case.confidence,
-        "report_text_id": deciding[0].text_id if deciding else None,
-        "evidence": _evidence(deciding[1]) if deciding else [],
-        "reason": case.reason[:64],
-        "policy_id": policy_id or None,
-        "decided_by": None,
-        "created_at": now(),
-    }
-
-
-def _voice_row(question: Question, answer: Answer) -> dict[str, Any]:
-    """The case's label after both voices, beside the rules' own: never the same row, so that each can be read later."""
-    joined = answer.joined
-    assert joined is not None
-    row = _case_row(question, replace(answer, case=joined.case), 0)
-    said = {"voice": answer.voice, "value": joined.said.value, "probability": round(joined.said.probability, 4), "effect": joined.effect}
-    print_ = fingerprint("voice", row["fingerprint"], answer.voice_sha256, joined.said.value, joined.effect, joined.case.confidence)
-    return row | {"fingerprint": print_, "source": "model", "evidence": [*row["evidence"], said], "policy_id": answer.voice_policy}
-
-
-def _third_row(question: Question, answer: Answer, third: Third, model: str) -> dict[str, Any]:
-    """The case's label after the third voice, beside those before it."""
-    before = _voice_row(question, answer) if answer.joined is not None else _case_row(question, answer, 0)
-    row = _case_row(question, replace(answer, case=third.case), 0)
-    print_ = fingerprint("third", before["fingerprint"], model, third.said.value, round(third.said.probability, 4), third.effect, third.case.confidence)
-    evidence = [*before["evidence"], thirds.evidence_of(third, model, _text(question))]
-    return row | {"fingerprint": print_, "source": "model", "evidence": evidence, "policy_id": answer.voice_policy}
 
 
 def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context) -> dict[str, Any]:

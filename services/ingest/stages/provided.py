@@ -12,8 +12,8 @@ from isocenter.models import Case, CaseStudy, Disease, ImportItem, Label, LabelC
 from services.ingest import identity
 from services.ingest.identity import ItemCapsule
 from services.ingest.report_records import LabelRow
+from services.ingest.stages.answers import fingerprint
 from services.ingest.stages.context import Context
-from services.ingest.stages.label import fingerprint
 from services.ingest.store import capsules, imports, policies
 
 

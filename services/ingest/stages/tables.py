@@ -19,17 +19,7 @@ from services.ingest.merge import merge
 from services.ingest.normalise import number_key
 from services.ingest.readers.tables import read_table
 from services.ingest.records import Outcome
-from services.ingest.report_records import (
-    ColumnMapping,
-    ImageListRow,
-    LabelRow,
-    MergedReport,
-    ReportKind,
-    ReportRow,
-    RowOutcome,
-    RowRefusal,
-    RowResult,
-)
+from services.ingest.report_records import ColumnMapping, ImageListRow, LabelRow, MergedReport, ReportKind, ReportRow, RowOutcome, RowRefusal, RowResult
 from services.ingest.rows import apply
 from services.ingest.stages import duplicates
 from services.ingest.stages.context import Context

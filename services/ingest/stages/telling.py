@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 from isocenter.diseases import DiseaseDefinition
 from isocenter.models import Disease, LabelScheme
-from services.ingest.report_records import CaseLabel, ReportKind, ReportLabel, Sections, SpokenReport
+from services.ingest.label_records import CaseLabel, ReportLabel, SpokenReport
+from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import rule_set
 from services.ingest.told import TOLD, told_case, told_report
 

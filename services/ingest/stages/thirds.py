@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.models import CaseLabel, Label, LabelClass, LabelScheme
 from isocenter.resources import Resources
-from services.ingest.report_records import CaseLabel as Aggregated
+from services.ingest.label_records import CaseLabel as Aggregated
 from services.ingest.store import imports
 from services.ingest.third import Address, Asked, Third, ask, join
 from services.ingest.voice import Said

@@ -14,9 +14,9 @@ from isocenter.db import for_update
 from isocenter.errors import Conflict, NotFound
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, Label, LabelScheme, PolicyVersion, RuleProposal, now
 from services.ingest.rule_tally import NONE, OldCase, OldReport
-from services.ingest.stages.label import texts_of_cases
 from services.ingest.stages.telling import schemes_of
 from services.ingest.store import imports, policies
+from services.ingest.store.texts import texts_of_cases
 
 ACTIVE = ("waiting", "previewing", "applying")
 ATTEMPTS = 3

@@ -70,8 +70,8 @@ export const manageApi = {
   history: async (row: Row): Promise<AuditEvent[]> => (await http.get<Page<AuditEvent>>(address(row, '/history'))).items,
   sections: async (row: Row): Promise<Record<string, string>> => (row.part === 'reports' ? (await http.get<Pick<Report, 'sections'>>(address(row))).sections : {}),
   /** A file beside a case; it is held until a reviewer has released it. */
-  add: async (caseKey: string, file: File): Promise<void> => {
-    const answer = await fetch(toUrl('/api/v1/resources', { case: caseKey, title: file.name, media_type: file.type }), {
+  add: async (caseKey: string, title: string, file: File): Promise<void> => {
+    const answer = await fetch(toUrl('/api/v1/resources', { case: caseKey, title, media_type: file.type }), {
       method: 'POST',
       headers: { 'Content-Type': 'application/octet-stream', 'X-Isocenter-CSRF': currentCsrfToken() },
       body: file,

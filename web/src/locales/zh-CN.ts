@@ -84,7 +84,7 @@ export default {
   labels: { title: '标注', reopen: '重新审核', decide: '去判定', none: '此病例还没有任何标注。', rules: '规则 {n}' },
   labelSource: { rule: '规则', model: '模型', reviewer: '审核人员', provided: '随数据提供' },
   labelReason: {
-    malignant: '恶性表述', benign: '良性表述', category: '依据分类', 'nothing-found': '未见异常', treated: '治疗后', nondiagnostic: '无法诊断', imaging: '以影像为准', pathology: '以病理为准', both: '两者一致', provided: '随数据提供', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'decided-by-reviewer': '审核人员判定',
+    told: '报告所写', malignant: '恶性表述', benign: '良性表述', category: '依据分类', 'nothing-found': '未见异常', treated: '治疗后', nondiagnostic: '无法诊断', imaging: '以影像为准', pathology: '以病理为准', both: '两者一致', provided: '随数据提供', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'decided-by-reviewer': '审核人员判定',
     conflict: '报告相互矛盾', hedged: '措辞不确定', 'no-evidence': '未找到依据', 'low-confidence': '把握不足', 'no-report': '没有报告', 'no-conclusion': '没有结论', 'other-organ': '涉及其他器官', 'imaging-contradicts': '影像结论相反', 'pathology-contradicts': '病理结论相反', 'provided-contradicts': '与提供的标注相反', 'mass-unexplained': '占位未作解释', 'tissue-advised': '建议取组织学诊断', 'negated-far': '否定词距离较远', 'category-contradicted': '分类与文字矛盾', 'link-unsure': '关联不确定', 'contradicts-decision': '与已有判定相反', 'label-reopened': '重新审核', reopened: '重新审核', uncertain: '措辞不确定',
   },
   fillSource: { report: '报告', study: '其他检查', label: '标注表', table: '表格', header: '图像文件头', reports: '报告', studies: '其他检查', birth_date: '出生日期' },
@@ -134,7 +134,7 @@ export default {
   disease: {
     part: { cases: '病例', imaging: '影像', pathology: '病理切片', reports: '报告', files: '其他文件' }, of: { imaging: '序列', pathology: '切片', reports: '报告', files: '文件' },
     noGrant: { head: '病种', title: '您看不到“{code}”的任何内容', text: '没有这个病种，或您的项目未获授权。管理员可将其授权给您所在的项目。' }, report: '报表', deleted: '已删除的', addFile: '添加文件', none: '暂无内容', noneDeleted: '没有已删除的内容', filesText: '病例的文档、基因文件、分割和结构集。新文件在审核人员放行前仅审核人员可见。',
-    name: '名称', facts: '信息', state: '状态', characters: '{n} 字', look: '在 {key} 中查看', text: '文本', now: '其间已存为：{value}。再次保存将替换它。', file: '文件', heldText: '文件可能含姓名，放行前保持隐藏。', field: { description: '描述', modality: '模态', body_part: '部位', phase: 'CT 期相', sequence: 'MR 序列', kind: '种类', title: '标题', code: '种类' },
+    name: '名称', facts: '信息', state: '状态', characters: '{n} 字', look: '在 {key} 中查看', text: '文本', now: '其间已存为：{value}。再次保存将替换它。', file: '文件', fileTitle: '标题', fileTitleHint: '内容说明，请勿填写姓名和号码', heldText: '文件可能含姓名，放行前保持隐藏。', field: { description: '描述', modality: '模态', body_part: '部位', phase: 'CT 期相', sequence: 'MR 序列', kind: '种类', title: '标题', code: '种类' },
     saved: '更正已保存。', removed: '已删除，可以恢复。', restored: '已恢复。', release: '放行', released: '已放行：能看到病例的人可看到此文件。', added: '文件已添加，等待审核。',
   },
   overlay: { title: '分割与结构集' },

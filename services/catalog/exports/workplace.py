@@ -11,7 +11,7 @@ from services.catalog.exports.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Common:
+class Workplace:
     """``folder``: prefix of the export's objects; ``scratch``: local folder for files under conversion."""
 
     store: StoreConfig
