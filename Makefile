@@ -45,7 +45,7 @@ test: ## Run all tests but the soak tests (on Debian as root it installs MariaDB
 	@deploy/setup/system.sh test
 	@deploy/setup/install.sh dev
 	@if [ -f web/package.json ] && grep -q '"test":' web/package.json; then deploy/setup/node.sh npm test --prefix web --silent; fi
-	@.venv/bin/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@.venv/bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup ## Run the long tests: kills, fuzzing
 	@deploy/setup/system.sh test

@@ -20,7 +20,8 @@ pytest_plugins = [f"fixtures.{name}" for name in _FIXTURES if (Path(__file__).pa
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Soak tests run only when asked for by mark (``make soak``)."""
+    """Soak tests run only when asked for by mark (``make soak``). Modules that start a whole platform come first: last, one worker would wait for them."""
+    items.sort(key=lambda item: item.path.parent.name not in ("web", "system"))
     if "soak" in config.option.markexpr:
         return
     for item in items:
