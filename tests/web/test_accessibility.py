@@ -17,7 +17,8 @@ PAGES = ("/", "/imports", "/imports/new", "/diseases/liver", "/cases/{case}", "/
          "/datasets/liver-all/1", "/servers", "/administration", "/administration?part=projects", "/administration?part=audit", "/profile")  # fmt: skip
 
 
-@pytest.mark.parametrize("language", ["en", pytest.param("zh-CN", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
 async def test_every_page_when_axe_looks_then_nothing_serious(embedded: Platform, browser: Browser, language: str) -> None:
     require_part("axe-core", AXE.is_file(), "web/node_modules is not installed: npm ci --prefix web")
     context = await open_context(browser, language)

@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 
+import pytest
 from browsing import IMPORT_MS, WORDS, Faults, add_hospital, ask, choose_folder, open_context
 from fixtures.running import Platform
 from playwright.async_api import Browser, Page, expect
@@ -27,6 +28,7 @@ async def import_city(page: Page, url: str) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
+@pytest.mark.parametrize("platform", ["embedded", pytest.param("distributed", marks=pytest.mark.soak)], indirect=True)
 async def test_newcomer_imports_reviews_freezes_and_downloads(platform: Platform, browser: Browser) -> None:
     context = await open_context(browser)
     page, faults = await context.new_page(), Faults()
