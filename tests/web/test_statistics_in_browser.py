@@ -124,6 +124,13 @@ async def test_statistics_page_when_a_value_is_clicked_then_every_chart_follows(
     assert canvas is not None
     # the only bar, half as long as the chart or more: a click on it lets the condition go
     place = {"x": canvas["width"] * 0.35, "y": canvas["height"] * 0.43}
+    # The table is there first; the chart is drawn in a later frame.
+    drawn = """([canvas, x, y]) => {
+        const ratio = canvas.width / canvas.clientWidth
+        const [red, green, blue, alpha] = canvas.getContext('2d').getImageData(x * ratio, y * ratio, 1, 1).data
+        return alpha > 200 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60
+    }"""
+    await page.wait_for_function(drawn, arg=[await sexes.locator("canvas").element_handle(), place["x"], place["y"]])
     await sexes.locator("canvas").click(position=place)
     await expect(patients).to_have_text("80")
     await page.goto(f"{embedded.url}/statistics?by=modality&only=modality:NOPE")
