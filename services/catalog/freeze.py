@@ -123,28 +123,26 @@ class Preparation:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Part of each case id before and after balancing, fold, who balancing left out, and what labels.csv says more of a case."""
+
+    all_parts: dict[str, str]
+    parts: dict[str, str]
+    folds: dict[str, int]
+    left_out: frozenset[str]
+    columns: dict[str, dict[str, Any]]
+
+
 def freeze(cases: Sequence[FrozenCase], origin: Origin, preparation: Preparation, left_out: dict[str, int]) -> Frozen:
     """The version of these cases; cases without images are none of it and must not be given."""
     ordered = sorted(cases, key=lambda case: case.case_id)
-    members = [Member(case.case_id, case.patient, case.label) for case in ordered]
-    parts = assign(members, preparation.split) if preparation.split else {}
-    extra: dict[str, dict[str, Any]] = defaultdict(dict)
+    done = prepared([Member(case.case_id, case.patient, case.label) for case in ordered], preparation)
+    parts, folds = done.parts, done.folds
+    ordered = [case for case in ordered if case.case_id not in done.left_out]
     if preparation.balance:
-        done = balanced(members, parts, preparation.balance, preparation.seed)
-        ordered = [case for case in ordered if case.case_id not in done.left_out]
-        members = [member for member in members if member.case_id not in done.left_out]
-        parts = {case_id: part for case_id, part in parts.items() if case_id not in done.left_out}
         left_out = left_out | {"balance": len(done.left_out)}
-        for case in ordered:
-            if preparation.balance.method == "over":
-                extra[case.case_id]["repeats"] = done.repeats.get(case.case_id, 1)
-            elif preparation.balance.method == "weights":
-                extra[case.case_id]["weight"] = done.weights.get(case.case_id, 1.0)
-    folds = folds_of(members, parts, preparation.folds, preparation.seed) if preparation.folds else {}
-    if preparation.folds:
-        for case in ordered:
-            extra[case.case_id]["fold"] = folds.get(case.case_id)
-    labels = [_label_row(case, parts.get(case.case_id, "")) | extra[case.case_id] for case in ordered]
+    labels = [_label_row(case, parts.get(case.case_id, "")) | done.columns.get(case.case_id, {}) for case in ordered]
     images: list[dict[str, Any]] = []
     files: list[dict[str, Any]] = []
     for case in ordered:
@@ -167,6 +165,28 @@ def freeze(cases: Sequence[FrozenCase], origin: Origin, preparation: Preparation
     content = canonical(manifest)
     counts = counts_of(labels, images, files) | {"left_out": left_out}
     return Frozen(manifest, content, hashlib.sha256(content).hexdigest(), counts, parts, folds)
+
+
+def prepared(members: Sequence[Member], preparation: Preparation) -> Prepared:
+    """Split, balance and folds of these cases; the order of ``members`` does not matter."""
+    all_parts = assign(members, preparation.split) if preparation.split else {}
+    parts, left_out = all_parts, frozenset[str]()
+    columns: dict[str, dict[str, Any]] = defaultdict(dict)
+    if preparation.balance:
+        done = balanced(members, all_parts, preparation.balance, preparation.seed)
+        left_out = done.left_out
+        members = [member for member in members if member.case_id not in left_out]
+        parts = {case_id: part for case_id, part in all_parts.items() if case_id not in left_out}
+        for member in members:
+            if preparation.balance.method == "over":
+                columns[member.case_id]["repeats"] = done.repeats.get(member.case_id, 1)
+            elif preparation.balance.method == "weights":
+                columns[member.case_id]["weight"] = done.weights.get(member.case_id, 1.0)
+    folds = folds_of(members, parts, preparation.folds, preparation.seed) if preparation.folds else {}
+    if preparation.folds:
+        for member in members:
+            columns[member.case_id]["fold"] = folds.get(member.case_id)
+    return Prepared(all_parts, parts, folds, left_out, columns)
 
 
 def canonical(document: Any) -> bytes:
@@ -251,7 +271,8 @@ def counts_of(labels: list[dict[str, Any]], images: list[dict[str, Any]], files:
     repeated = {"repeated": sum(row["repeats"] for row in labels)} if labels and "repeats" in labels[0] else {}
     folded = {"by_fold": dict(sorted(by_fold.items(), key=lambda item: int(item[0])))} if by_fold else {}
     return {
-        **repeated, **folded,
+        **repeated,
+        **folded,
         "cases": len(labels),
         "series": len(images),
         "files": len(files),

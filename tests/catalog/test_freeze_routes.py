@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 
 import pytest
 from catalog.rows import Person, Shot, open_site
@@ -266,3 +267,32 @@ async def test_a_changed_content_hash_or_label_changes_the_digest(site):
         assert (await freeze(admin))["digest"] != first["digest"]
     async with site.resources.db.read() as session:
         assert (await session.scalars(select(func.count(Dataset.id)))).one() == 1
+
+
+async def test_split_preview_when_the_same_body_is_frozen_then_says_what_the_version_holds(site):
+    async with site.client() as admin:
+        for body in (BODY, {**BODY, "balance": "under", "folds": 3}, {"query": {"terms": {"Modality": ["MR"]}}}, {"label_states": ["sure"]}):
+            shown = (await admin.post("/api/v1/datasets/split-preview", json={**body, "dataset": "livers"})).json()
+            version = await freeze(admin, **body)
+            rows = await read_csv(admin, "labels.csv", version["number"])
+            told = {(row["part"], row["label"]): row["cases"] for row in shown["parts"] if row["cases"]}
+            made = Counter((row["split"], row["label"]) for row in rows)
+            assert (told, shown["cases"], shown["share"] < 1) == (made, len(rows), True)
+            assert sum(row["patients"] for row in shown["parts"]) == len(rows)  # one case each here
+            if "folds" in body:
+                folded = {(row["part"], row["label"]): row["cases"] for row in shown["folds"]}
+                assert folded == Counter((row["fold"], row["label"]) for row in rows if row["fold"])
+                assert shown["balanced_away"] == version["counts"]["left_out"]["balance"]
+
+
+async def test_split_preview_takes_the_disease_of_its_body_or_query_and_asks_for_it_when_there_is_none(site):
+    async with site.client() as admin:
+        by_name = await admin.post("/api/v1/datasets/split-preview", json={**BODY, "disease": "liver"})
+        by_query = await admin.post("/api/v1/datasets/split-preview", json={**BODY, "query": {"terms": {"disease": ["liver"]}}})
+        none = await admin.post("/api/v1/datasets/split-preview", json=BODY)
+        assert by_name.json() == by_query.json()
+        assert by_name.json()["cases"] == 22
+        assert (none.status_code, none.json()["field"]) == (422, "disease")
+    async with site.client("ann") as stranger:
+        hidden = await stranger.post("/api/v1/datasets/split-preview", json={**BODY, "disease": "liver"})
+        assert hidden.status_code == 404

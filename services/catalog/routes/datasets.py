@@ -24,7 +24,19 @@ from services.catalog.balance import parse_balance, parse_folds
 from services.catalog.card import make_card
 from services.catalog.events import Told, events
 from services.catalog.freeze import Frozen, Preparation, freeze
-from services.catalog.schemas.datasets import DatasetDetail, DatasetEdit, DatasetIn, DatasetOut, DatasetPage, FreezeIn, VersionDetail
+from services.catalog.preview import outlook
+from services.catalog.schemas.datasets import (
+    DatasetDetail,
+    DatasetEdit,
+    DatasetIn,
+    DatasetOut,
+    DatasetPage,
+    FreezeIn,
+    PartCountOut,
+    SplitPreview,
+    SplitPreviewIn,
+    VersionDetail,
+)
 from services.catalog.split import parse_recipe
 from services.catalog.store import datasets as store
 from services.catalog.store import diseases as disease_store
@@ -55,6 +67,29 @@ async def add_dataset(opened: Opened, who: Freezer, body: DatasetIn) -> DatasetO
         made = await store.add_dataset(session, who, row)
         record(session, who, "create", f"dataset:{body.name}")
     return made
+
+
+@router.post("/split-preview")
+async def preview_split(opened: Opened, who: Freezer, body: SplitPreviewIn) -> SplitPreview:
+    """Patients and cases of each part and class as freezing the same body now would make them. Nothing is kept."""
+    query, preparation = _asked(body)
+    async with opened.db.read() as session:
+        if body.dataset:
+            dataset = await store.dataset_of(session, who, body.dataset)
+            disease_id, scheme_id = dataset.disease_id, dataset.scheme_id
+        else:
+            named = [str(value) for value in dict(query.terms).get("disease", ())]
+            code = body.disease or (named[0] if len(named) == 1 else "")
+            if not code:
+                raise InvalidInput("Name the dataset or the disease whose cases are to be split.", field="disease")
+            disease_id = (await disease_store.visible_disease(session, who, code)).id
+            scheme_id = (await disease_store.scheme_of(session, disease_id, body.scheme)).id
+        members = await freezing.members_of(session, who, disease_id, scheme_id, query, body.label_states)
+    found = await anyio.to_thread.run_sync(partial(outlook, members, preparation))
+    counts = [[PartCountOut(part=row.part, label=row.label, patients=row.patients, cases=row.cases) for row in rows] for rows in (found.parts, found.folds)]
+    return SplitPreview(
+        parts=counts[0], folds=counts[1], share=round(found.worst, 6), cases=found.cases, patients=found.patients, balanced_away=found.balanced_away
+    )
 
 
 @router.get("/{name}")
@@ -111,9 +146,7 @@ async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn
 
     With ``Accept: text/event-stream`` its progress comes as events ``progress`` {step, done, total}, at the end ``version`` or ``problem``.
     """
-    query = parse_filter(body.query)
-    split = parse_recipe(body.split, body.seed) if body.split is not None else None
-    preparation = Preparation(split, parse_balance(body.balance, body.balance_parts, split), parse_folds(body.folds), body.seed)
+    query, preparation = _asked(body)
     async with opened.db.read() as session:
         await store.dataset_to_freeze(session, who, name)
 
@@ -123,6 +156,11 @@ async def freeze_version(opened: Opened, who: Freezer, name: str, body: FreezeIn
     if "text/event-stream" in request.headers.get("accept", ""):
         return StreamingResponse(events(work), 201, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     return await work(lambda step, done, total: None)
+
+
+def _asked(body: FreezeIn) -> tuple[Filter, Preparation]:
+    split = parse_recipe(body.split, body.seed) if body.split is not None else None
+    return parse_filter(body.query), Preparation(split, parse_balance(body.balance, body.balance_parts, split), parse_folds(body.folds), body.seed)
 
 
 async def _freeze(opened: Resources, who: Principal, name: str, body: FreezeIn, query: Filter, preparation: Preparation, told: Told) -> VersionDetail:

@@ -41,6 +41,30 @@ class FreezeIn(BaseModel):
     folds: int | None = Field(None, ge=2, le=MAX_FOLDS, description="Folds of what is not in the part test, by patient, stratified by label.")
 
 
+class SplitPreviewIn(FreezeIn):
+    """A freeze that is only asked about. The dataset, or its disease and scheme, stands here; else the one disease the query names."""
+
+    dataset: str = Field("", max_length=64, description="Name of a dataset: its disease and scheme.")
+    disease: str = Field("", max_length=32)
+    scheme: str = Field("", max_length=32, description="Label scheme; empty = the first of the disease.")
+
+
+class PartCountOut(BaseModel):
+    part: str = Field(description='"" without a split; the number of the fold in `folds`.')
+    label: str
+    patients: int
+    cases: int
+
+
+class SplitPreview(BaseModel):
+    parts: list[PartCountOut] = Field(description="Every part with every label, in the order of the parts' names.")
+    folds: list[PartCountOut]
+    share: float = Field(description="The largest distance, in patients, between what a part has of a class and its share of it, before balancing.")
+    cases: int
+    patients: int
+    balanced_away: int = Field(description="Cases that under-sampling leaves out.")
+
+
 class DatasetEdit(BaseModel):
     """What may change of a dataset; its name, disease and scheme may not, and its versions never do."""
 

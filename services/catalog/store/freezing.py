@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import Exists, and_, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
@@ -34,6 +34,7 @@ from isocenter.models import (
 from isocenter.search import CaseStudyOf, Filter, Grain, StudyOf, age_of_study, cases_where, column_of, conditions, series_where, sex_of_case
 from services.catalog.card import About
 from services.catalog.freeze import Frozen, FrozenCase, FrozenFile, FrozenSeries, Origin
+from services.catalog.split import Member
 from services.catalog.store.diseases import classes_of
 from services.catalog.store.explaining import why
 
@@ -135,6 +136,35 @@ async def gather(
             policy_ids |= policies | ({rule} if (rule := rule_of[case_id]) is not None else set())
     found.left_out, found.policies = dict(left), await _policies(session, policy_ids)
     return found
+
+
+async def members_of(
+    session: AsyncSession, principal: Principal, disease_id: int, scheme_id: int, query: Filter, states: Sequence[str]
+) -> list[Member]:
+    """The cases that ``gather`` would take, as what a split needs of them; no series or file is read."""
+    images = (
+        select(Stack.id)
+        .join(Series, Series.id == Stack.series_id)
+        .join(StudyOf, StudyOf.id == Series.study_id)
+        .join(CaseStudyOf, CaseStudyOf.study_id == StudyOf.id)
+        .outerjoin(Slide, Slide.series_id == Series.id)
+        .where(CaseStudyOf.case_id == Case.id, Series.state == "visible", series_visible_to(principal))
+        .where(*series_where(query), *conditions(query, Grain.STACK), _released().where(Instance.stack_id == Stack.id).correlate(Stack))
+        .correlate(Case)
+    )
+    classes = [item.code for item in await classes_of(session, scheme_id)]
+    matched = (
+        select(Case.key, Patient.key, CaseLabel.value)
+        .join(Patient, Patient.id == Case.patient_id)
+        .join(CaseLabel, and_(CaseLabel.case_id == Case.id, CaseLabel.scheme_id == scheme_id))
+        .where(Case.disease_id == disease_id, visible_to(principal), Patient.withdrawn_at.is_(None))
+        .where(CaseLabel.state.in_(states), CaseLabel.value.in_(classes), *cases_where(query, principal, scheme_id=scheme_id), images.exists())
+    )
+    return [Member(*row) for row in (await session.execute(matched)).tuples()]
+
+
+def _released() -> Exists:
+    return exists().where(Instance.generation == 0, Instance.deleted_at.is_(None), Instance.state == "visible")
 
 
 _Images = tuple[list[float], list[FrozenSeries], list[tuple[int, int]], set[int]]
