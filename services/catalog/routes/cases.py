@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -142,16 +143,26 @@ async def change_many(opened: Opened, who: Editor, body: BulkChange) -> BulkDone
 @router.get("/{key}")
 async def get_case(opened: Opened, who: CatalogReader, key: str, request: Request, response: Response) -> CaseDetail:
     """One case with all its parts; audited once per account, study and hour."""
-    async with opened.db.read() as session:
-        detail = await detail_store.case_detail(session, who, await store.case_of(session, who, key, deleted=True))
     noted: Noted = request.app.state.noted
-    if fresh := [subject for subject in detail_store.views_of(detail) if not noted.knows(who.name, "view", subject)]:
+    async with opened.db.read() as session:
+        found = await detail_store.found_case(session, who, key)
+    # The events are written while the rest is read, each on a connection of its own: who held one and waited for another could wait for ever.
+    noting = asyncio.create_task(_note_views(opened, who, noted, detail_store.views_of(found)))
+    try:
+        async with opened.db.read() as session:
+            detail = await detail_store.case_detail(session, who, found)
+    finally:
+        await noting
+    response.headers.update(etag(detail.revision))
+    return detail
+
+
+async def _note_views(opened: Resources, who: Principal, noted: Noted, subjects: list[str]) -> None:
+    if fresh := [subject for subject in subjects if not noted.knows(who.name, "view", subject)]:
         async with opened.db.write() as session:
             await detail_store.note_views(session, who, fresh)
         for subject in fresh:
             noted.add(who.name, "view", subject)
-    response.headers.update(etag(detail.revision))
-    return detail
 
 
 @router.patch("/{key}")

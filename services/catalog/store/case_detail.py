@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from isocenter.audit import record_views
-from isocenter.auth import Principal
-from isocenter.grants import reports_visible_to, resources_visible_to, series_visible_to, studies_visible_to
+from isocenter.auth import Permission, Principal
+from isocenter.errors import NotFound
+from isocenter.grants import reports_visible_to, resources_visible_to, series_visible_to, visible_to
 from isocenter.models import (
     AuditEvent,
     Case,
     CaseLabel,
+    Disease,
     FilledValue,
     Hospital,
     Label,
@@ -26,49 +31,97 @@ from isocenter.models import (
     Review,
     ReviewDecision,
     Series,
+    Slide,
+    Stack,
     Study,
 )
-from isocenter.search import LINKED, CaseStudyOf, LinkOf
-from services.catalog.schemas.cases import CaseDetail, FilledOut, HistoryOut, LabelOut, LinkOut, ReportOut, ResourceOut, SeriesOut, StudyOut
-from services.catalog.store.cases import case_out
-from services.catalog.store.series import shapes
+from isocenter.search import LINKED, CaseStudyOf, LinkOf, StudyOf, age_of_study, sex_of_case
+from services.catalog.schemas.cases import (
+    CaseDetail,
+    CurrentLabel,
+    FilledOut,
+    HistoryOut,
+    LabelOut,
+    LinkOut,
+    ReportOut,
+    ResourceOut,
+    SeriesOut,
+    StudyOut,
+)
+from services.catalog.store.series import series_shape
 
 HISTORY_ROWS = 100
 
 
-async def case_detail(session: AsyncSession, principal: Principal, case: Case) -> CaseDetail:
-    """Everything of a case that this account may see."""
-    head = await case_out(session, principal, case)
-    studies = await _studies(session, principal, case.id)
-    study_ids = [row.id for row, _ in studies]
-    series = await _series(session, principal, study_ids)
-    links = await _links(session, principal, study_ids)
-    uids = {row.id: row.uid for row, _ in studies}
-    reports = await _reports(session, links, uids)
-    shown = {report.key for report in reports}
+@dataclass(frozen=True, slots=True)
+class SeenStudy:
+    """``age_years`` is the study's, else what was filled from another place of the same patient."""
+
+    study: Study
+    hospital: str
+    age_years: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCase:
+    case: Case
+    disease: str
+    sex: str
+    studies: Sequence[SeenStudy]
+
+
+async def found_case(session: AsyncSession, principal: Principal, key: str) -> FoundCase:
+    """A case and its studies that this account may see (editors: also a deleted one); NotFound when there is none."""
+    seen = Case.key == key if principal.may(Permission.EDIT_CATALOG) else and_(Case.key == key, visible_to(principal))
+    row = (await session.execute(select(Case, Disease.code, sex_of_case()).join(Disease, Disease.id == Case.disease_id).where(seen))).one_or_none()
+    if row is None:
+        raise NotFound("There is no case of this key that you may see.", field="case")
+    case, disease, sex = row
+    studies = (
+        select(StudyOf, Hospital.code, age_of_study())
+        .join(CaseStudyOf, CaseStudyOf.study_id == StudyOf.id)
+        .join(Hospital, Hospital.id == StudyOf.hospital_id)
+        .where(CaseStudyOf.case_id == case.id, _study_seen(principal))
+        .order_by(StudyOf.shifted_date, StudyOf.uid)
+    )
+    return FoundCase(case, disease, sex, [SeenStudy(*found) for found in await session.execute(studies)])
+
+
+async def case_detail(session: AsyncSession, principal: Principal, found: FoundCase) -> CaseDetail:
+    """Everything of a case that this account may see: seven to nine statements, whatever the case holds."""
+    case = found.case
+    uids = {row.study.id: row.study.uid for row in found.studies}
+    series = await _series(session, principal, uids)
+    links, reports = await _reports(session, principal, uids)
     keys = {report_id: report.key for report_id, report in zip(sorted(links), reports, strict=True)}
+    labels, current = await _labels(session, set(keys.values()), case_id=case.id)
+    every = [row for rows in series.values() for row in rows]
+    ages = [row.age_years for row in found.studies if row.age_years is not None and row.study.id in series]
+    pictures = sorted((-row.frame_count, row.uid, row.thumbnail) for row in every if row.thumbnail)
     return CaseDetail(
-        **head.model_dump(exclude={"studies", "series", "reports"}),
+        key=case.key, disease=found.disease, sex=found.sex, age_years=min(ages, default=None), label=current,
+        modalities=sorted({row.modality for row in every} - {""}), formats=sorted({row.format for row in every}),
+        thumbnail=pictures[0][2] if pictures else None, created_at=case.created_at, deleted=case.deleted_at is not None, revision=case.revision,
         note=case.note,
         studies=[
             StudyOut(
                 uid=row.uid, hospital=hospital, shifted_date=row.shifted_date, age_years=row.age_years, sex=row.sex, body_part=row.body_part,
-                description=row.description, series=series[row.id],
-                reports=sorted(keys[report_id] for report_id, found in links.items() if any(study_id == row.id for study_id, _, _ in found)),
+                description=row.description, series=series.get(row.id, []),
+                reports=sorted(keys[report_id] for report_id, linked in links.items() if any(study_id == row.id for study_id, _, _ in linked)),
             )
-            for row, hospital in studies
+            for row, hospital in ((seen.study, seen.hospital) for seen in found.studies)
         ],
         reports=sorted(reports, key=lambda report: (str(report.shifted_date or ""), report.key)),
-        labels=await _labels(session, shown, case_id=case.id),
+        labels=labels,
         resources=await _resources(session, principal, case),
         filled=await _filled(session, case.id),
         history=await _history(session, case.key) if principal.sees_all_diseases else [],
     )
 
 
-def views_of(detail: CaseDetail) -> list[str]:
+def views_of(found: FoundCase) -> list[str]:
     """Subjects of the view events of a case: its studies, or the case itself when it shows none."""
-    return sorted(f"study:{study.uid}" for study in detail.studies) or [f"case:{detail.key}"]
+    return sorted(f"study:{row.study.uid}" for row in found.studies) or [f"case:{found.case.key}"]
 
 
 async def note_views(session: AsyncSession, principal: Principal, subjects: list[str]) -> None:
@@ -76,69 +129,75 @@ async def note_views(session: AsyncSession, principal: Principal, subjects: list
     await record_views(session, principal, subjects)
 
 
-async def _studies(session: AsyncSession, principal: Principal, case_id: int) -> list[tuple[Study, str]]:
-    statement = (
-        select(Study, Hospital.code)
-        .join(CaseStudyOf, CaseStudyOf.study_id == Study.id)
-        .join(Hospital, Hospital.id == Study.hospital_id)
-        .where(CaseStudyOf.case_id == case_id, studies_visible_to(principal))
-        .order_by(Study.shifted_date, Study.uid)
+def _study_seen(principal: Principal) -> ColumnElement[bool]:
+    """``grants.studies_visible_to`` of ``StudyOf``."""
+    if principal.sees_all_diseases:
+        return StudyOf.deleted_at.is_(None)
+    return and_(StudyOf.deleted_at.is_(None), exists().where(Series.study_id == StudyOf.id).where(series_visible_to(principal)).correlate(StudyOf))
+
+
+async def _series(session: AsyncSession, principal: Principal, uids: dict[int, str]) -> dict[int, list[SeriesOut]]:
+    """Study id -> its series with stacks and slide, by number."""
+    wanted = (
+        select(Series, Stack, Slide)
+        .outerjoin(Stack, Stack.series_id == Series.id)
+        .outerjoin(Slide, Slide.series_id == Series.id)
+        .where(Series.study_id.in_(uids), series_visible_to(principal))
+        .order_by(Series.study_id, Series.number, Series.uid, Stack.ordinal)
     )
-    return [(study, code) for study, code in (await session.execute(statement)).tuples()]
-
-
-async def _series(session: AsyncSession, principal: Principal, study_ids: list[int]) -> dict[int, list[SeriesOut]]:
-    wanted = select(Series).where(Series.study_id.in_(study_ids), series_visible_to(principal)).order_by(Series.study_id, Series.number, Series.uid)
-    rows = list(await session.scalars(wanted))
+    rows: dict[int, tuple[Series, list[Stack], Slide | None]] = {}
+    for row in await session.execute(wanted):
+        series, stack, slide = cast("tuple[Series, Stack | None, Slide | None]", row)  # outer joins
+        stacks = rows.setdefault(series.id, (series, [], slide))[1]
+        if stack is not None:
+            stacks.append(stack)
     found: dict[int, list[SeriesOut]] = defaultdict(list)
-    for row, shape in zip(rows, await shapes(session, rows), strict=True):
-        found[row.study_id].append(shape)
+    for series, stacks, slide in rows.values():
+        found[series.study_id].append(series_shape(series, uids[series.study_id], stacks, slide))
     return found
 
 
-async def _links(session: AsyncSession, principal: Principal, study_ids: list[int]) -> dict[int, list[tuple[int, float, str]]]:
-    """Report id -> (study id, score, state). Doubtful links only for those who see every disease."""
+async def _reports(
+    session: AsyncSession, principal: Principal, uids: dict[int, str]
+) -> tuple[dict[int, list[tuple[int, float, str]]], list[ReportOut]]:
+    """Report id -> (study id, score, state), and the reports in the order of their ids. Doubtful links only for those who see every disease."""
+    newer = aliased(ReportText)
+    newest = select(func.max(newer.version)).where(newer.report_id == Report.id).correlate(Report).scalar_subquery()
     statement = (
-        select(LinkOf.report_id, LinkOf.study_id, LinkOf.score, LinkOf.state)
+        select(LinkOf.study_id, LinkOf.score, LinkOf.state, Report.id, Report.key, Report.kind, Report.shifted_date, Report.language, ReportText.sections)
         .join(Report, Report.id == LinkOf.report_id)
-        .where(LinkOf.study_id.in_(study_ids), LinkOf.active.is_(True), reports_visible_to(principal))
+        .outerjoin(ReportText, and_(ReportText.report_id == Report.id, ReportText.version == newest))
+        .where(LinkOf.study_id.in_(uids), LinkOf.active.is_(True), reports_visible_to(principal))
         .where(LinkOf.state != "rejected" if principal.sees_all_diseases else LinkOf.state.in_(LINKED))
         .order_by(LinkOf.report_id, LinkOf.study_id)
     )
-    found: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
-    for report_id, study_id, score, state in (await session.execute(statement)).tuples():
-        found[report_id].append((study_id, score, state))
-    return found
-
-
-async def _reports(session: AsyncSession, links: dict[int, list[tuple[int, float, str]]], uids: dict[int, str]) -> list[ReportOut]:
-    """In the order of their ids."""
-    ids = sorted(links)
-    newest = select(ReportText.report_id, func.max(ReportText.version).label("version")).where(ReportText.report_id.in_(ids))
-    newest_of = newest.group_by(ReportText.report_id).subquery()
-    texts_of = select(ReportText.report_id, ReportText.sections).join(
-        newest_of, and_(newest_of.c.report_id == ReportText.report_id, newest_of.c.version == ReportText.version)
-    )
-    texts: dict[int, dict[str, Any]] = dict((await session.execute(texts_of)).tuples().all())
-    rows = list(await session.scalars(select(Report).where(Report.id.in_(ids)).order_by(Report.id)))
+    links: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
+    rows: dict[int, Any] = {}
+    for row in await session.execute(statement):
+        links[row.id].append((row.study_id, row.score, row.state))
+        rows[row.id] = row
     labels: dict[str, list[LabelOut]] = defaultdict(list)
-    for label in await _labels(session, {row.key for row in rows}, report_ids=ids):
-        labels[label.report_key or ""].append(label)
-    return [
+    if rows:
+        for label in (await _labels(session, {row.key for row in rows.values()}, report_ids=sorted(rows)))[0]:
+            labels[label.report_key or ""].append(label)
+    reports = [
         ReportOut(
-            key=row.key, kind=row.kind, shifted_date=row.shifted_date, language=row.language, sections=texts.get(row.id, {}),
-            links=[LinkOut(study_uid=uids[study_id], score=score, state=state) for study_id, score, state in links[row.id]],
+            key=row.key, kind=row.kind, shifted_date=row.shifted_date, language=row.language, sections=row.sections or {},
+            links=[LinkOut(study_uid=uids[study_id], score=score, state=state) for study_id, score, state in links[report_id]],
             labels=labels[row.key],
         )
-        for row in rows
+        for report_id, row in sorted(rows.items())
     ]
+    return links, reports
 
 
-async def _labels(session: AsyncSession, shown: set[str], *, case_id: int | None = None, report_ids: list[int] | None = None) -> list[LabelOut]:
-    """Newest first. Evidence points into a report's text and goes with the right to see that report."""
+async def _labels(
+    session: AsyncSession, shown: set[str], *, case_id: int | None = None, report_ids: list[int] | None = None
+) -> tuple[list[LabelOut], CurrentLabel | None]:
+    """Newest first, and the one that counts now in the first active scheme. Evidence points into a report's text and goes with the right to see that report."""
     report_id = func.coalesce(Label.report_id, ReportText.report_id)
     statement = (
-        select(Label, LabelScheme.code, Report.key, PolicyVersion.scope, PolicyVersion.number, CaseLabel.state)
+        select(Label, LabelScheme.id, LabelScheme.code, LabelScheme.active, Report.key, PolicyVersion.scope, PolicyVersion.number, CaseLabel.state)
         .join(LabelScheme, LabelScheme.id == Label.scheme_id)
         .outerjoin(ReportText, ReportText.id == Label.report_text_id)
         .outerjoin(Report, Report.id == report_id)
@@ -147,10 +206,14 @@ async def _labels(session: AsyncSession, shown: set[str], *, case_id: int | None
         .where(Label.case_id == case_id if report_ids is None else Label.report_id.in_(report_ids))
         .order_by(Label.created_at.desc(), Label.id.desc())
     )
+    rows = list(await session.execute(statement))
+    undone = await _undone(session, case_id) if case_id is not None and any(row[0].source == "reviewer" for row in rows) else set()
     found = []
-    undone = await _undone(session, case_id) if case_id is not None else set()
-    for label, scheme, report_key, scope, number, state in await session.execute(statement):
+    counting: dict[int, CurrentLabel] = {}
+    for label, scheme_id, scheme, active, report_key, scope, number, state in rows:
         open_report = report_key in shown
+        if active and state is not None:
+            counting[scheme_id] = CurrentLabel(scheme=scheme, value=label.value, state=state, source=label.source, confidence=label.confidence)
         found.append(
             LabelOut(
                 scheme=scheme, value=label.value, source=label.source, confidence=label.confidence, state=state or "", reason=label.reason,
@@ -158,7 +221,7 @@ async def _labels(session: AsyncSession, shown: set[str], *, case_id: int | None
                 evidence=label.evidence if open_report else [], rule_set=f"{scope}@{number}" if scope is not None else None,
             )
         )
-    return found
+    return found, counting[min(counting)] if counting else None
 
 
 async def _undone(session: AsyncSession, case_id: int) -> set[int]:

@@ -52,20 +52,15 @@ async def instance_page(session: AsyncSession, principal: Principal, uid: str, c
 async def shapes(session: AsyncSession, rows: Sequence[Series]) -> list[SeriesOut]:
     """Series with their stacks and slides, in the order given."""
     ids = [row.id for row in rows]
-    stacks: dict[int, list[StackOut]] = defaultdict(list)
+    stacks: dict[int, list[Stack]] = defaultdict(list)
     for stack in await session.scalars(select(Stack).where(Stack.series_id.in_(ids)).order_by(Stack.series_id, Stack.ordinal)):
-        stacks[stack.series_id].append(
-            StackOut(
-                ordinal=stack.ordinal, sequence=stack.sequence, phase=stack.phase, source=stack.sequence_source, doubt=stack.doubt,
-                spacing_mm=stack.spacing_mm, echo_time_ms=stack.echo_time_ms, b_value=stack.b_value, instance_count=stack.instance_count,
-            )
-        )
+        stacks[stack.series_id].append(stack)
     slides = {slide.series_id: slide for slide in await session.scalars(select(Slide).where(Slide.series_id.in_(ids)))}
     uids = dict((await session.execute(select(Study.id, Study.uid).where(Study.id.in_({row.study_id for row in rows})))).tuples().all())
-    return [_shape(row, uids[row.study_id], stacks[row.id], slides.get(row.id)) for row in rows]
+    return [series_shape(row, uids[row.study_id], stacks[row.id], slides.get(row.id)) for row in rows]
 
 
-def _shape(row: Series, study_uid: str, stacks: list[StackOut], slide: Slide | None) -> SeriesOut:
+def series_shape(row: Series, study_uid: str, stacks: Sequence[Stack], slide: Slide | None) -> SeriesOut:
     scale = None
     if slide is not None:
         scale = SlideOut(mpp=slide.mpp, objective_power=slide.objective_power, width_px=slide.width_px, height_px=slide.height_px)
@@ -73,7 +68,14 @@ def _shape(row: Series, study_uid: str, stacks: list[StackOut], slide: Slide | N
         uid=row.uid, study_uid=study_uid, format=row.format, modality=row.modality, number=row.number, body_part=row.body_part,
         description=row.description, sequence=row.sequence, phase=row.phase, slice_thickness_mm=row.slice_thickness_mm, spacing_mm=row.spacing_mm,
         rows=row.rows, columns=row.columns, instance_count=row.instance_count, frame_count=row.frame_count, manufacturer=row.manufacturer,
-        model_name=row.model_name, size_bytes=row.size_bytes, state=row.state, stacks=stacks, slide=scale,
+        model_name=row.model_name, size_bytes=row.size_bytes, state=row.state, slide=scale,
+        stacks=[
+            StackOut(
+                ordinal=stack.ordinal, sequence=stack.sequence, phase=stack.phase, source=stack.sequence_source, doubt=stack.doubt,
+                spacing_mm=stack.spacing_mm, echo_time_ms=stack.echo_time_ms, b_value=stack.b_value, instance_count=stack.instance_count,
+            )
+            for stack in stacks
+        ],
         thumbnail=f"/api/v1/series/{row.uid}/thumbnail" if row.thumbnail_key else None,
     )
 
