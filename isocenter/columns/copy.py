@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 
 from isocenter.columns.codes import WORDS, Codes
 from isocenter.columns.memory import give_back
-from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
+from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, code_column, members_after, neighbours, quoted, rows_of
 from isocenter.db import Database
 from isocenter.errors import Unavailable
 from isocenter.models import Case, CatalogRevision, Change, now
@@ -62,6 +62,7 @@ class Columns:
         self._behind: set[asyncio.Task[int]] = set()
         self._loading: asyncio.Task[int] | None = None
         self._answers: OrderedDict[Any, Any] = OrderedDict()
+        self._derived: dict[str, tuple[int, Any]] = {}
 
     @property
     def caught_up_at(self) -> datetime | None:
@@ -157,17 +158,34 @@ class Columns:
 
     async def answer(self, work: Callable[[Any], T], key: Any = None) -> T:
         """``work(cursor)`` on the copy as it stands, which may be older than the catalog."""
+        if key is None:
+            return await anyio.to_thread.run_sync(partial(self._with_cursor, work), limiter=self._running)
+        return (await self.answers(lambda _, cursor: [work(cursor)], [key]))[0]
+
+    async def answers(self, work: Callable[[list[int], Any], Sequence[T]], keys: Sequence[Any]) -> list[T]:
+        """An answer for each key: remembered ones, and of the others (their places in ``keys``) what ``work(places, cursor)`` says, in one go."""
         revision = self._revision
-        remembered = (revision, key)
-        if key is not None and remembered in self._answers:
-            self._answers.move_to_end(remembered)
-            return self._answers[remembered]  # type: ignore[no-any-return]
-        answer = await anyio.to_thread.run_sync(partial(self._with_cursor, work), limiter=self._running)
-        if key is not None and revision == self._revision:
-            self._answers[remembered] = answer
-            while len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
-        return answer
+        missing = [place for place, key in enumerate(keys) if (revision, key) not in self._answers]
+        found: dict[int, T] = {}
+        for place in set(range(len(keys))) - set(missing):
+            self._answers.move_to_end((revision, keys[place]))
+            found[place] = self._answers[revision, keys[place]]
+        if missing:
+            made = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(work, missing)), limiter=self._running)
+            found |= zip(missing, made, strict=True)
+            if revision == self._revision:
+                self._answers |= {(revision, keys[place]): found[place] for place in missing}
+                while len(self._answers) > REMEMBERED:
+                    self._answers.popitem(last=False)
+        return [found[place] for place in range(len(keys))]
+
+    def derived(self, name: str, make: Callable[[Any], T], cursor: Any) -> T:
+        """``make(cursor)`` of the copy as the cursor's transaction sees it; kept until the copy changes."""
+        stamp = int(cursor.execute("SELECT number FROM stamp").fetchone()[0])
+        kept = self._derived.get(name)
+        if kept is None or kept[0] != stamp:
+            kept = self._derived[name] = stamp, make(cursor)
+        return kept[1]
 
     async def catch_up_within(self, seconds: float) -> bool:
         """Whether the copy equals the catalog's last commit now; when not, it goes on catching up behind this call.
@@ -189,13 +207,14 @@ class Columns:
         """Table -> rows that stand in the copy or in the catalog only; all zero when the copy is right."""
         await self.catch_up()
         wrong = dict.fromkeys((table.name for table in tables), 0)
+        shapes = {table.name: table for table in tables}
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
             for some in _chunks(ids, CASES_A_READ):
                 fresh = await rows_of(session, some)
                 kept = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_rows_kept, some)))
                 for name in wrong:
-                    wrong[name] += len(set(fresh_rows(fresh[name])) ^ set(fresh_rows(kept[name])))
+                    wrong[name] += len(set(map(shapes[name].as_kept, fresh_rows(fresh[name]))) ^ set(fresh_rows(kept[name])))
         return wrong
 
     async def check(self) -> dict[str, tuple[int, int]]:
@@ -206,7 +225,7 @@ class Columns:
 
         def counts(cursor: Any) -> tuple[dict[str, int], set[Any]]:
             sizes = {table.name: cursor.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0] for table in (*OF_CASES, MEMBERS)}
-            return sizes, set(cursor.execute(f"SELECT * FROM {MEMBERS.name}").fetchall())
+            return sizes, set(cursor.execute(f"SELECT {', '.join(MEMBERS.columns)} FROM {MEMBERS.name}").fetchall())
 
         sizes, kept = await anyio.to_thread.run_sync(partial(self._with_cursor, counts))
         wrong[MEMBERS.name] = len(members ^ kept)
@@ -283,7 +302,7 @@ class Columns:
         async with self._db.read() as session:
             members = await members_after(session, self._versions)
         if members:
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_insert, MEMBERS, members)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_add, {MEMBERS.name: members}, self._codes)))
             self._versions |= {row[0] for row in members}
 
     def _with_cursor(self, work: Callable[[Any], T]) -> T:
@@ -323,20 +342,24 @@ def _make_tables(cursor: Any) -> None:
     for table in (*OF_CASES, MEMBERS, WORDS):
         cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
         cursor.execute(table.create)
+    cursor.execute("CREATE OR REPLACE TABLE stamp (number UBIGINT)")  # raised by every change of the copy
+    cursor.execute("INSERT INTO stamp VALUES (?)", [time.monotonic_ns()])
 
 
 def _remove(case_ids: Sequence[int], cursor: Any) -> None:
     for table in OF_CASES:
         cursor.execute(f"DELETE FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)])
+    cursor.execute("UPDATE stamp SET number = number + 1")
 
 
 def _add(rows: Read, codes: Codes, cursor: Any) -> None:
     """Put these rows in, in one transaction."""
     cursor.execute("BEGIN")
     try:
-        for table in OF_CASES:
-            _insert(table, rows[table.name], cursor, codes)
+        for table in (*OF_CASES, MEMBERS):
+            _insert(table, rows.get(table.name, ()), cursor, codes)
         codes.write(cursor)
+        cursor.execute("UPDATE stamp SET number = number + 1")
         cursor.execute("COMMIT")
         codes.written()
     except BaseException:
@@ -344,19 +367,25 @@ def _add(rows: Read, codes: Codes, cursor: Any) -> None:
         raise
 
 
-def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes | None = None) -> None:
+def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes) -> None:
     if rows:
         arrays = arrays_of(table, rows)
-        cursor.register("incoming", arrays if codes is None else arrays | codes.arrays(table, arrays))
+        arrays |= codes.arrays(table, arrays)
+        cursor.register("incoming", {name: arrays[name] for name in table.stored})
         cursor.execute(f"INSERT INTO {table.name} SELECT * FROM incoming")
         cursor.unregister("incoming")
 
 
 def _rows_kept(case_ids: Sequence[int], cursor: Any) -> Read:
-    kept = {}
+    """The copy's rows of these cases, with the texts that their numbers stand for."""
+    kept, words = {}, {(name, code): value for name, code, value in cursor.execute("SELECT name, code, value FROM words").fetchall()}
     for table in OF_CASES:
-        columns = ", ".join(map(quoted, table.columns))
-        kept[table.name] = cursor.execute(f"SELECT {columns} FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall()
+        coded = table.coded if not table.beside else ()
+        columns = ", ".join(quoted(code_column(name) if name in coded else name) for name in table.columns)
+        rows = cursor.execute(f"SELECT {columns} FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall()
+        if coded:
+            rows = [tuple(words.get((name, value), "") if name in coded else value for name, value in zip(table.columns, row, strict=True)) for row in rows]
+        kept[table.name] = rows
     return kept
 
 
