@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 import anyio.to_thread
 from sqlalchemy import func, select
 
-from isocenter.columns.codes import WORDS, Codes
+from isocenter.columns.codes import Codes
 from isocenter.columns.memory import give_back
-from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, code_column, members_after, neighbours, quoted, rows_of
+from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Table, members_after, neighbours, rows_of
+from isocenter.columns.tables import add, make_tables, remove, rows_kept
 from isocenter.db import Database
 from isocenter.errors import Unavailable
 from isocenter.models import Case, CatalogRevision, Change, now
@@ -142,7 +143,7 @@ class Columns:
         async with self._catching_up:
             async with self._db.read() as session:
                 ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, ids)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(remove, ids)))
             await self._take(ids)
             self._answers.clear()
         return self._revision
@@ -212,7 +213,7 @@ class Columns:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
             for some in _chunks(ids, CASES_A_READ):
                 fresh = await rows_of(session, some)
-                kept = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_rows_kept, some)))
+                kept = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(rows_kept, some)))
                 for name in wrong:
                     wrong[name] += len(set(map(shapes[name].as_kept, fresh_rows(fresh[name]))) ^ set(fresh_rows(kept[name])))
         return wrong
@@ -271,7 +272,7 @@ class Columns:
             return (await session.scalars(select(CatalogRevision.number))).one()
 
     async def _load(self) -> int:
-        await anyio.to_thread.run_sync(partial(self._with_cursor, _make_tables))
+        await anyio.to_thread.run_sync(partial(self._with_cursor, make_tables))
         self._versions, self._codes = set(), Codes()
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
@@ -290,7 +291,7 @@ class Columns:
             for some in _chunks(sorted(changed), CASES_A_READ):
                 touched |= await neighbours(session, some)
         # All at once: a deletion is a scan, however many cases it takes. When this fails half way, the same merge comes again.
-        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, sorted(touched))))
+        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(remove, sorted(touched))))
         await self._take(sorted(touched))
         return len(touched)
 
@@ -298,11 +299,11 @@ class Columns:
         for some in _chunks(ids, CASES_A_READ):
             async with self._db.read() as session:
                 rows = await rows_of(session, some)
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_add, rows, self._codes)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(add, rows, self._codes)))
         async with self._db.read() as session:
             members = await members_after(session, self._versions)
         if members:
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_add, {MEMBERS.name: members}, self._codes)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(add, {MEMBERS.name: members}, self._codes)))
             self._versions |= {row[0] for row in members}
 
     def _with_cursor(self, work: Callable[[Any], T]) -> T:
@@ -336,57 +337,6 @@ def _tell_failure(task: asyncio.Task[int]) -> None:
 def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
     """Rows with truth values as truth values: SQLite and MariaDB say 0 and 1."""
     return (tuple(int(value) if isinstance(value, bool) else value for value in row) for row in rows)
-
-
-def _make_tables(cursor: Any) -> None:
-    for table in (*OF_CASES, MEMBERS, WORDS):
-        cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
-        cursor.execute(table.create)
-    cursor.execute("CREATE OR REPLACE TABLE stamp (number UBIGINT)")  # raised by every change of the copy
-    cursor.execute("INSERT INTO stamp VALUES (?)", [time.monotonic_ns()])
-
-
-def _remove(case_ids: Sequence[int], cursor: Any) -> None:
-    for table in OF_CASES:
-        cursor.execute(f"DELETE FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)])
-    cursor.execute("UPDATE stamp SET number = number + 1")
-
-
-def _add(rows: Read, codes: Codes, cursor: Any) -> None:
-    """Put these rows in, in one transaction."""
-    cursor.execute("BEGIN")
-    try:
-        for table in (*OF_CASES, MEMBERS):
-            _insert(table, rows.get(table.name, ()), cursor, codes)
-        codes.write(cursor)
-        cursor.execute("UPDATE stamp SET number = number + 1")
-        cursor.execute("COMMIT")
-        codes.written()
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-
-
-def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes) -> None:
-    if rows:
-        arrays = arrays_of(table, rows)
-        arrays |= codes.arrays(table, arrays)
-        cursor.register("incoming", {name: arrays[name] for name in table.stored})
-        cursor.execute(f"INSERT INTO {table.name} SELECT * FROM incoming")
-        cursor.unregister("incoming")
-
-
-def _rows_kept(case_ids: Sequence[int], cursor: Any) -> Read:
-    """The copy's rows of these cases, with the texts that their numbers stand for."""
-    kept, words = {}, {(name, code): value for name, code, value in cursor.execute("SELECT name, code, value FROM words").fetchall()}
-    for table in OF_CASES:
-        coded = table.coded if not table.beside else ()
-        columns = ", ".join(quoted(code_column(name) if name in coded else name) for name in table.columns)
-        rows = cursor.execute(f"SELECT {columns} FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall()
-        if coded:
-            rows = [tuple(words.get((name, value), "") if name in coded else value for name, value in zip(table.columns, row, strict=True)) for row in rows]
-        kept[table.name] = rows
-    return kept
 
 
 def _remove_left(scratch: Path) -> None:

@@ -176,11 +176,12 @@ def _distinct(visits: Visits, group: Any, place: Any, case: Any, width: int) -> 
 
 def _others(group: Any, rows: Rows, width: int) -> tuple[Any, Any, Any]:
     """Series, instances and bytes of the rows whose series has several, each series once a group."""
-    first = np.lexsort((rows.series, group))
-    group, series = group[first], rows.series[first]
+    # The rows come sorted by series, and groups are sorted stably: equal pairs stand side by side.
+    chosen = np.argsort(group.astype(np.uint16) if width <= 1 << 16 else group, kind="stable")
+    group, series = group[chosen], rows.series[chosen]
     once = np.ones(len(group), np.bool_)
     once[1:] = (group[1:] != group[:-1]) | (series[1:] != series[:-1])
-    group, chosen = group[once], first[once]
+    group, chosen = group[once], chosen[once]
     return np.bincount(group, minlength=width), *(sums(group, rows.columns[name][chosen], width) for name in _SIZES)
 
 

@@ -20,7 +20,7 @@ from services.stats.store.visits import Visits, plain
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Image rows: (rows) each. ``series`` only of those whose series has other rows too."""
+    """Image rows: (rows) each. ``series`` only of those whose series has other rows too, which are sorted by it."""
 
     places: Any
     columns: Mapping[str, Any]
@@ -126,7 +126,8 @@ def _alone(scope: Scope, visits: Visits, columns: Mapping[str, str], allowed: An
 def _others(scope: Scope, visits: Visits, columns: Mapping[str, str], allowed: Any, cursor: Any) -> Rows:
     where = images_where(scope)
     rows = plain(
-        cursor, f"SELECT i.case_id, i.study_id, i.series_id{_selected(columns)} FROM images i WHERE NOT i.alone AND {where.sql}", where.values,
+        cursor, f"SELECT i.case_id, i.study_id, i.series_id{_selected(columns)} FROM images i WHERE NOT i.alone AND {where.sql} ORDER BY i.series_id",
+        where.values,
     )  # fmt: skip
     places = visits.places_of(rows.pop("case_id"), rows.pop("study_id"))
     return _of_allowed(places, rows, allowed)
