@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 import anyio.to_thread
 from sqlalchemy import func, select
 
-from isocenter.columns.codes import WORDS, Codes
+from isocenter.columns.codes import Codes
 from isocenter.columns.memory import give_back
-from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Read, Table, arrays_of, members_after, neighbours, quoted, rows_of
+from isocenter.columns.rows import ASKED_BY_CATALOG, MEMBERS, OF_CASES, Table, members_after, neighbours, rows_of
+from isocenter.columns.tables import add, make_tables, remove, rows_kept
 from isocenter.db import Database
 from isocenter.errors import Unavailable
 from isocenter.models import Case, CatalogRevision, Change, now
@@ -62,6 +63,7 @@ class Columns:
         self._behind: set[asyncio.Task[int]] = set()
         self._loading: asyncio.Task[int] | None = None
         self._answers: OrderedDict[Any, Any] = OrderedDict()
+        self._derived: dict[str, tuple[int, Any]] = {}
 
     @property
     def caught_up_at(self) -> datetime | None:
@@ -141,7 +143,7 @@ class Columns:
         async with self._catching_up:
             async with self._db.read() as session:
                 ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, ids)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(remove, ids)))
             await self._take(ids)
             self._answers.clear()
         return self._revision
@@ -157,17 +159,34 @@ class Columns:
 
     async def answer(self, work: Callable[[Any], T], key: Any = None) -> T:
         """``work(cursor)`` on the copy as it stands, which may be older than the catalog."""
+        if key is None:
+            return await anyio.to_thread.run_sync(partial(self._with_cursor, work), limiter=self._running)
+        return (await self.answers(lambda _, cursor: [work(cursor)], [key]))[0]
+
+    async def answers(self, work: Callable[[list[int], Any], Sequence[T]], keys: Sequence[Any]) -> list[T]:
+        """An answer for each key: remembered ones, and of the others (their places in ``keys``) what ``work(places, cursor)`` says, in one go."""
         revision = self._revision
-        remembered = (revision, key)
-        if key is not None and remembered in self._answers:
-            self._answers.move_to_end(remembered)
-            return self._answers[remembered]  # type: ignore[no-any-return]
-        answer = await anyio.to_thread.run_sync(partial(self._with_cursor, work), limiter=self._running)
-        if key is not None and revision == self._revision:
-            self._answers[remembered] = answer
-            while len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
-        return answer
+        missing = [place for place, key in enumerate(keys) if (revision, key) not in self._answers]
+        found: dict[int, T] = {}
+        for place in set(range(len(keys))) - set(missing):
+            self._answers.move_to_end((revision, keys[place]))
+            found[place] = self._answers[revision, keys[place]]
+        if missing:
+            made = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(work, missing)), limiter=self._running)
+            found |= zip(missing, made, strict=True)
+            if revision == self._revision:
+                self._answers |= {(revision, keys[place]): found[place] for place in missing}
+                while len(self._answers) > REMEMBERED:
+                    self._answers.popitem(last=False)
+        return [found[place] for place in range(len(keys))]
+
+    def derived(self, name: str, make: Callable[[Any], T], cursor: Any) -> T:
+        """``make(cursor)`` of the copy as the cursor's transaction sees it; kept until the copy changes."""
+        stamp = int(cursor.execute("SELECT number FROM stamp").fetchone()[0])
+        kept = self._derived.get(name)
+        if kept is None or kept[0] != stamp:
+            kept = self._derived[name] = stamp, make(cursor)
+        return kept[1]
 
     async def catch_up_within(self, seconds: float) -> bool:
         """Whether the copy equals the catalog's last commit now; when not, it goes on catching up behind this call.
@@ -189,13 +208,14 @@ class Columns:
         """Table -> rows that stand in the copy or in the catalog only; all zero when the copy is right."""
         await self.catch_up()
         wrong = dict.fromkeys((table.name for table in tables), 0)
+        shapes = {table.name: table for table in tables}
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
             for some in _chunks(ids, CASES_A_READ):
                 fresh = await rows_of(session, some)
-                kept = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_rows_kept, some)))
+                kept = await anyio.to_thread.run_sync(partial(self._with_cursor, partial(rows_kept, some)))
                 for name in wrong:
-                    wrong[name] += len(set(fresh_rows(fresh[name])) ^ set(fresh_rows(kept[name])))
+                    wrong[name] += len(set(map(shapes[name].as_kept, fresh_rows(fresh[name]))) ^ set(fresh_rows(kept[name])))
         return wrong
 
     async def check(self) -> dict[str, tuple[int, int]]:
@@ -206,7 +226,7 @@ class Columns:
 
         def counts(cursor: Any) -> tuple[dict[str, int], set[Any]]:
             sizes = {table.name: cursor.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0] for table in (*OF_CASES, MEMBERS)}
-            return sizes, set(cursor.execute(f"SELECT * FROM {MEMBERS.name}").fetchall())
+            return sizes, set(cursor.execute(f"SELECT {', '.join(MEMBERS.columns)} FROM {MEMBERS.name}").fetchall())
 
         sizes, kept = await anyio.to_thread.run_sync(partial(self._with_cursor, counts))
         wrong[MEMBERS.name] = len(members ^ kept)
@@ -252,7 +272,7 @@ class Columns:
             return (await session.scalars(select(CatalogRevision.number))).one()
 
     async def _load(self) -> int:
-        await anyio.to_thread.run_sync(partial(self._with_cursor, _make_tables))
+        await anyio.to_thread.run_sync(partial(self._with_cursor, make_tables))
         self._versions, self._codes = set(), Codes()
         async with self._db.read() as session:
             ids = list(await session.scalars(select(Case.id).order_by(Case.id)))
@@ -271,7 +291,7 @@ class Columns:
             for some in _chunks(sorted(changed), CASES_A_READ):
                 touched |= await neighbours(session, some)
         # All at once: a deletion is a scan, however many cases it takes. When this fails half way, the same merge comes again.
-        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_remove, sorted(touched))))
+        await anyio.to_thread.run_sync(partial(self._with_cursor, partial(remove, sorted(touched))))
         await self._take(sorted(touched))
         return len(touched)
 
@@ -279,11 +299,11 @@ class Columns:
         for some in _chunks(ids, CASES_A_READ):
             async with self._db.read() as session:
                 rows = await rows_of(session, some)
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_add, rows, self._codes)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(add, rows, self._codes)))
         async with self._db.read() as session:
             members = await members_after(session, self._versions)
         if members:
-            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(_insert, MEMBERS, members)))
+            await anyio.to_thread.run_sync(partial(self._with_cursor, partial(add, {MEMBERS.name: members}, self._codes)))
             self._versions |= {row[0] for row in members}
 
     def _with_cursor(self, work: Callable[[Any], T]) -> T:
@@ -317,47 +337,6 @@ def _tell_failure(task: asyncio.Task[int]) -> None:
 def fresh_rows(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
     """Rows with truth values as truth values: SQLite and MariaDB say 0 and 1."""
     return (tuple(int(value) if isinstance(value, bool) else value for value in row) for row in rows)
-
-
-def _make_tables(cursor: Any) -> None:
-    for table in (*OF_CASES, MEMBERS, WORDS):
-        cursor.execute(f"DROP TABLE IF EXISTS {table.name}")
-        cursor.execute(table.create)
-
-
-def _remove(case_ids: Sequence[int], cursor: Any) -> None:
-    for table in OF_CASES:
-        cursor.execute(f"DELETE FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)])
-
-
-def _add(rows: Read, codes: Codes, cursor: Any) -> None:
-    """Put these rows in, in one transaction."""
-    cursor.execute("BEGIN")
-    try:
-        for table in OF_CASES:
-            _insert(table, rows[table.name], cursor, codes)
-        codes.write(cursor)
-        cursor.execute("COMMIT")
-        codes.written()
-    except BaseException:
-        cursor.execute("ROLLBACK")
-        raise
-
-
-def _insert(table: Table, rows: Sequence[Sequence[Any]], cursor: Any, codes: Codes | None = None) -> None:
-    if rows:
-        arrays = arrays_of(table, rows)
-        cursor.register("incoming", arrays if codes is None else arrays | codes.arrays(table, arrays))
-        cursor.execute(f"INSERT INTO {table.name} SELECT * FROM incoming")
-        cursor.unregister("incoming")
-
-
-def _rows_kept(case_ids: Sequence[int], cursor: Any) -> Read:
-    kept = {}
-    for table in OF_CASES:
-        columns = ", ".join(map(quoted, table.columns))
-        kept[table.name] = cursor.execute(f"SELECT {columns} FROM {table.name} WHERE case_id IN (SELECT unnest(?))", [list(case_ids)]).fetchall()
-    return kept
 
 
 def _remove_left(scratch: Path) -> None:

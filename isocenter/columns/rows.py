@@ -3,7 +3,7 @@
 Every value comes from the very expression the catalog's own filters use (``search.column_of``), so that both builders
 mean the same by a name. Tables: ``cases``, ``visits`` at grain (case, study), ``images`` at grain (case, stack), ``labels``, ``reports`` at grain (case,
 report), ``texts`` at grain (case, report, section) folded to small letters, and ``members`` of dataset versions.
-The texts of ``images`` that facets count also stand there as numbers (``codes.Codes``).
+Texts of few values stand as numbers (``codes.Codes``): those of ``images`` and ``visits`` only so, those of the small tables beside the text.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from isocenter.models import (
     Series,
     Stack,
 )
-from isocenter.search import ATTRIBUTES, LINKED, CaseStudyOf, Kind, LinkOf, StudyOf, column_of, sex_of_case
+from isocenter.search import LINKED, CaseStudyOf, LinkOf, StudyOf, column_of, sex_of_case
 
-INTEGER, REAL, TEXT, BOOLEAN = "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"
+# Row ids and counts take half the memory as 32 bits, and are read in half the time; sizes in bytes do not fit.
+INTEGER, LONG, REAL, TEXT, BOOLEAN = "UINTEGER", "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,24 @@ class Table:
 
     name: str
     columns: dict[str, str]
-    coded: tuple[str, ...] = ()  # of these columns there is a number beside the text
+    coded: tuple[str, ...] = ()  # of these columns there is a number
+    beside: bool = False  # whether the text of a coded column stands there too
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """Column -> type, as DuckDB has them."""
+        plain = {name: kind for name, kind in self.columns.items() if self.beside or name not in self.coded}
+        return plain | {code_column(name): INTEGER for name in self.coded}
 
     @property
     def create(self) -> str:
-        numbers = {code_column(name): "UINTEGER" for name in self.coded}
-        return f"CREATE TABLE {self.name} ({', '.join(f'{quoted(name)} {kind}' for name, kind in (self.columns | numbers).items())})"
+        return f"CREATE TABLE {self.name} ({', '.join(f'{quoted(name)} {kind}' for name, kind in self.stored.items())})"
+
+    def as_kept(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        """A row of the catalog as the copy can say it again: where only the number is kept, a missing text is an empty one."""
+        if self.beside or not self.coded:
+            return tuple(row)
+        return tuple((value or "") if name in self.coded else value for name, value in zip(self.columns, row, strict=True))
 
 
 def code_column(name: str) -> str:
@@ -63,25 +76,37 @@ def quoted(name: str) -> str:
 CASES = Table(
     "cases",
     {"case_id": INTEGER, "case": TEXT, "disease_id": INTEGER, "disease": TEXT, "sex": TEXT, "deleted": BOOLEAN, "merged": BOOLEAN, "patient_id": INTEGER},
+    coded=("disease", "sex"),
+    beside=True,
 )
-VISITS = Table("visits", {"case_id": INTEGER, "study_id": INTEGER, "alive": BOOLEAN, "hospital": TEXT, "age": REAL, "import_day": TEXT, "alone": BOOLEAN})
+VISITS = Table(
+    "visits",
+    {"case_id": INTEGER, "study_id": INTEGER, "alive": BOOLEAN, "hospital": TEXT, "age": REAL, "import_day": TEXT, "alone": BOOLEAN},
+    coded=("hospital", "import_day"),
+)
 _SERIES = ("hospital", "Modality", "BodyPartExamined", "Manufacturer", "ManufacturerModelName", "SeriesDescription", "format")
 _NUMBERS = ("age", "SliceThickness", "mpp", "ObjectivePower")
 _STACK = ("sequence", "phase")
 IMAGES = Table(
     "images",
     {"case_id": INTEGER, "study_id": INTEGER, "series_id": INTEGER, "stack_id": INTEGER, "alive": BOOLEAN, "visible": BOOLEAN}
-    | {"instances": INTEGER, "size_bytes": INTEGER}
+    | {"instances": INTEGER, "size_bytes": LONG}
     | dict.fromkeys(_SERIES, TEXT)
     | dict.fromkeys(_NUMBERS, REAL)
     | dict.fromkeys(_STACK, TEXT)
-    | {"alone": BOOLEAN},  # the only row of its series: it counts without asking whether the series was counted before
-    coded=tuple(name for name in (*_SERIES, *_STACK) if ATTRIBUTES[name].kind is not Kind.WORDS),
+    | {"alone": BOOLEAN, "device": TEXT},  # alone: the only row of its series, it counts without asking whether the series was counted before
+    coded=(*_SERIES, *_STACK, "device"),
 )
-LABELS = Table("labels", {"case_id": INTEGER, "scheme_id": INTEGER, "scheme": TEXT, "label": TEXT, "label_state": TEXT, "label_source": TEXT})
+_MAKER, _MODEL = (list(IMAGES.columns).index(name) for name in ("Manufacturer", "ManufacturerModelName"))
+LABELS = Table(
+    "labels",
+    {"case_id": INTEGER, "scheme_id": INTEGER, "scheme": TEXT, "label": TEXT, "label_state": TEXT, "label_source": TEXT},
+    coded=("label", "label_state", "label_source"),
+    beside=True,
+)
 REPORTS = Table("reports", {"case_id": INTEGER, "report_id": INTEGER, "report": TEXT, "report_kind": TEXT, "alive": BOOLEAN})
 TEXTS = Table("texts", {"case_id": INTEGER, "report_id": INTEGER, "section": TEXT, "body": TEXT})
-MEMBERS = Table("members", {"version_id": INTEGER, "case_id": INTEGER, "series_id": INTEGER, "stack_id": INTEGER, "label": TEXT})
+MEMBERS = Table("members", {"version_id": INTEGER, "case_id": INTEGER, "series_id": INTEGER, "stack_id": INTEGER, "label": TEXT}, ("label",), True)
 ASKED_BY_CATALOG = (CASES, IMAGES, LABELS, REPORTS, TEXTS)
 OF_CASES = (CASES, VISITS, IMAGES, LABELS, REPORTS, TEXTS)
 
@@ -101,7 +126,7 @@ def arrays_of(table: Table, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         if kind == TEXT:
             found[name] = np.array(values, dtype=object)
         else:
-            dtype = {INTEGER: np.int64, REAL: np.float64, BOOLEAN: np.bool_}[kind]
+            dtype = {INTEGER: np.uint32, LONG: np.int64, REAL: np.float64, BOOLEAN: np.bool_}[kind]
             mask = np.fromiter((value is None for value in values), np.bool_, len(values))
             plain: Any = np.array([0 if value is None else value for value in values], dtype=dtype)
             found[name] = np.ma.masked_array(plain, mask)
@@ -162,10 +187,10 @@ def _day(moment: datetime) -> str:
 
 
 def _with_alone(images: Sequence[tuple[Any, ...]], visits: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Image rows with whether they are the only one of their series: one stack, in one case."""
+    """Image rows with whether they are the only one of their series (one stack, in one case), and with their device."""
     shared = {row[1] for row in visits if not row[6]}
     stacks = Counter((row[0], row[2]) for row in images)
-    return [(*row, row[1] not in shared and stacks[row[0], row[2]] == 1) for row in images]
+    return [(*row, row[1] not in shared and stacks[row[0], row[2]] == 1, f"{row[_MAKER] or ''} {row[_MODEL] or ''}".strip()) for row in images]
 
 
 def _images() -> Select[Any]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Permission, Principal
-from isocenter.columns.rows import quoted
+from isocenter.columns.rows import IMAGES, code_column, quoted
 from isocenter.grants import granted_diseases, granted_versions
 from isocenter.models import DatasetVersion, Disease
 from isocenter.search import ATTRIBUTES, Attribute, Filter, Grain, Kind, Value
@@ -117,7 +117,7 @@ def conditions(query: Filter, grain: Grain, table: str, *, skip: Sequence[str] =
     where = Where()
     for name, values in query.terms:
         if ATTRIBUTES[name].grain is grain and name not in skip:
-            sql, given = _matches(ATTRIBUTES[name], f"{table}.{quoted(name)}", values)
+            sql, given = _coded(ATTRIBUTES[name], table, values) if _only_coded(grain, name) else _matches(ATTRIBUTES[name], f"{table}.{quoted(name)}", values)
             where.add(_or_null(sql, name, table, query.include_null), *given)
     for name, gte, lte in query.ranges:
         if ATTRIBUTES[name].grain is grain and name not in skip:
@@ -126,6 +126,17 @@ def conditions(query: Filter, grain: Grain, table: str, *, skip: Sequence[str] =
             bounds += [(f"{column} <= ?", lte)] if lte is not None else []
             where.add(_or_null(" AND ".join(sql for sql, _ in bounds) or "true", name, table, query.include_null), *(value for _, value in bounds))
     return where
+
+
+def _only_coded(grain: Grain, name: str) -> bool:
+    """Whether the rows of that grain have the attribute as a number only."""
+    return grain in (Grain.SERIES, Grain.STACK) and name in IMAGES.coded
+
+
+def _coded(attribute: Attribute, table: str, values: tuple[Value, ...]) -> tuple[str, list[Any]]:
+    """The texts that match are looked up once; the rows are asked for their numbers."""
+    matched, given = _matches(attribute, "value", values)
+    return f"{table}.{quoted(code_column(attribute.name))} IN (SELECT code FROM words WHERE name = ? AND ({matched}))", [attribute.name, *given]
 
 
 def _matches(attribute: Attribute, column: str, values: tuple[Value, ...]) -> tuple[str, list[Any]]:
@@ -138,6 +149,8 @@ def _matches(attribute: Attribute, column: str, values: tuple[Value, ...]) -> tu
 def _or_null(sql: str, name: str, table: str, include_null: bool) -> str:
     if not include_null:
         return sql
+    if _only_coded(ATTRIBUTES[name].grain, name):
+        return f"({sql}) OR {table}.{quoted(code_column(name))} = 0"
     column = f"{table}.{quoted(name)}"
     empty = "" if ATTRIBUTES[name].kind is Kind.NUMBER else f" OR {column} = ''"
     return f"({sql}) OR {column} IS NULL{empty}"

@@ -1,14 +1,13 @@
-"""What can be counted by: each dimension as one SQL expression over rows of the column copy.
-
-Aliases: ``f`` a case that was found, ``v`` its visit (case, study), ``l`` its label, ``i`` an image row (case, stack).
-"""
+"""What can be counted by: each dimension as a column of the copy whose texts stand there as numbers, or as bands of a number."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+import numpy as np
 from rapidfuzz import process
 
 from isocenter.errors import InvalidInput
@@ -27,12 +26,31 @@ class Of(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Bands:
+    """A number in steps: below the first edge, below the second ..., above all. The last name is that of a missing number."""
+
+    edges: tuple[float, ...]
+    names: tuple[str, ...]
+
+    def sql(self, column: str) -> str:
+        """The place of a number's name, 0 for the first."""
+        steps = " ".join(f"WHEN {column} < {edge} THEN {place}" for place, edge in enumerate(self.edges))
+        return f"CAST(CASE WHEN {column} IS NULL THEN {len(self.names) - 1} {steps} ELSE {len(self.edges)} END AS UTINYINT)"
+
+    def place(self, values: Any) -> Any:
+        """The same of an array, NaN is a missing number."""
+        return np.where(np.isnan(values), len(self.names) - 1, np.searchsorted(self.edges, values, side="right"))
+
+
+@dataclass(frozen=True, slots=True)
 class Dimension:
-    """``order``: its values in their own order (bands); ``dated``: its values are days or months. Both are listed in that order, others by size."""
+    """``column`` of the copy. ``dated``: its values are days or months. Those and bands are listed in their own
+    order (``order``), others by size."""
 
     name: str
     of: Of
-    sql: str
+    column: str
+    bands: Bands | None = None
     order: tuple[str, ...] = ()
     dated: bool = False
     attribute: str = ""  # the name in the search language, where a value of this dimension is a value of that
@@ -43,35 +61,29 @@ class Dimension:
         return self.of is Of.IMAGE
 
 
-def _bands(column: str, edges: Sequence[tuple[float, str]], above: str) -> str:
-    cases = " ".join(f"WHEN {column} < {edge} THEN '{name}'" for edge, name in edges)
-    return f"CASE WHEN {column} IS NULL THEN '' {cases} ELSE '{above}' END"
-
-
-AGE_BANDS = tuple((float(edge), f"{edge - 10}-{edge - 1}") for edge in range(10, 91, 10))
-THICKNESS_BANDS = ((1.0, "<1 mm"), (2.0, "1-2 mm"), (3.0, "2-3 mm"), (5.0, "3-5 mm"), (7.0, "5-7 mm"))
-_AGES, _THICK = ("90+", "7 mm and more")
+AGE_BANDS = Bands(tuple(float(edge) for edge in range(10, 91, 10)), (*(f"{edge}-{edge + 9}" for edge in range(0, 90, 10)), "90+", UNKNOWN))
+THICKNESS_BANDS = Bands((1.0, 2.0, 3.0, 5.0, 7.0), ("<1 mm", "1-2 mm", "2-3 mm", "3-5 mm", "5-7 mm", "7 mm and more", UNKNOWN))
 STATES = ("sure", "decided", "review", "none")
 
 _ALL = (
-    Dimension("disease", Of.CASE, "f.disease", attribute="disease"),
-    Dimension("patient", Of.CASE, "CAST(f.patient_id AS VARCHAR)"),
-    Dimension("sex", Of.CASE, "f.sex", attribute="sex"),
-    Dimension("age_band", Of.VISIT, _bands("v.age", AGE_BANDS, _AGES), order=(*(name for _, name in AGE_BANDS), _AGES, UNKNOWN)),
-    Dimension("hospital", Of.VISIT, "v.hospital", attribute="hospital"),
-    Dimension("import_day", Of.VISIT, "v.import_day", dated=True),
-    Dimension("import_month", Of.VISIT, "v.import_day[:7]", dated=True),
-    Dimension("label", Of.LABEL, "l.label", attribute="label"),
-    Dimension("label_source", Of.LABEL, "l.label_source", attribute="label_source"),
-    Dimension("label_state", Of.LABEL, "coalesce(l.label_state, 'none')", order=STATES, attribute="label_state"),
-    Dimension("modality", Of.IMAGE, 'i."Modality"', attribute="Modality"),
-    Dimension("format", Of.IMAGE, "i.format", attribute="format"),
-    Dimension("body_part", Of.IMAGE, 'i."BodyPartExamined"', attribute="BodyPartExamined"),
-    Dimension("device", Of.IMAGE, "trim(coalesce(i.\"Manufacturer\", '') || ' ' || coalesce(i.\"ManufacturerModelName\", ''))"),
-    Dimension("manufacturer", Of.IMAGE, 'i."Manufacturer"', attribute="Manufacturer"),
-    Dimension("sequence", Of.IMAGE, "i.sequence", attribute="sequence"),
-    Dimension("phase", Of.IMAGE, "i.phase", attribute="phase"),
-    Dimension("thickness", Of.IMAGE, _bands('i."SliceThickness"', THICKNESS_BANDS, _THICK), order=(*(name for _, name in THICKNESS_BANDS), _THICK, UNKNOWN)),
+    Dimension("disease", Of.CASE, "disease", attribute="disease"),
+    Dimension("patient", Of.CASE, ""),
+    Dimension("sex", Of.CASE, "sex", attribute="sex"),
+    Dimension("age_band", Of.VISIT, "age", AGE_BANDS, AGE_BANDS.names),
+    Dimension("hospital", Of.VISIT, "hospital", attribute="hospital"),
+    Dimension("import_day", Of.VISIT, "import_day", dated=True),
+    Dimension("import_month", Of.VISIT, "import_day", dated=True),
+    Dimension("label", Of.LABEL, "label", attribute="label"),
+    Dimension("label_source", Of.LABEL, "label_source", attribute="label_source"),
+    Dimension("label_state", Of.LABEL, "label_state", order=STATES, attribute="label_state"),
+    Dimension("modality", Of.IMAGE, "Modality", attribute="Modality"),
+    Dimension("format", Of.IMAGE, "format", attribute="format"),
+    Dimension("body_part", Of.IMAGE, "BodyPartExamined", attribute="BodyPartExamined"),
+    Dimension("device", Of.IMAGE, "device"),
+    Dimension("manufacturer", Of.IMAGE, "Manufacturer", attribute="Manufacturer"),
+    Dimension("sequence", Of.IMAGE, "sequence", attribute="sequence"),
+    Dimension("phase", Of.IMAGE, "phase", attribute="phase"),
+    Dimension("thickness", Of.IMAGE, '"SliceThickness"', THICKNESS_BANDS, THICKNESS_BANDS.names),
 )
 DIMENSIONS: Mapping[str, Dimension] = {found.name: found for found in _ALL}
 

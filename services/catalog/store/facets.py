@@ -50,7 +50,7 @@ def facets_of(asked: Asked, attributes: Sequence[Attribute], cursor: Any) -> Fac
 
 def values_of(asked: Asked, attribute: Attribute, limit: int, cursor: Any) -> AttributeValues:
     """The values of one attribute with the attribute's own condition put aside."""
-    if attribute.grain not in IMAGE or attribute.kind is Kind.WORDS:
+    if attribute.grain not in IMAGE:
         return _rows(asked, attribute, _matching(asked, attribute.name), None, limit, cursor)
     cases = _found(asked, (attribute.name,), cursor, table="found_aside")
     return _images(asked, [attribute], (attribute.name,), cases, cursor, table="found_aside", limit=limit)[0]

@@ -77,11 +77,10 @@ async def dashboard(opened: Opened, who: Statistician, question: Question, by: A
     if by not in DASHBOARDS:
         raise InvalidInput(f"{by!a} is no dashboard; {nearest(by, list(DASHBOARDS))}", field="by", known=list(DASHBOARDS))
     found = await answers.counted(opened, who, question)
-    totals = await found.totals()
-    charts = []
-    for first, second in DASHBOARDS[by]:
-        dimensions = dimensions_of(first, second)
-        rows, more = await found.groups(dimensions)
+    wanted = [dimensions_of(first, second) for first, second in DASHBOARDS[by]]
+    (every_row, _), *counted = await found.charts([(), *wanted])
+    totals, charts = every_row[0], []
+    for (first, second), dimensions, (rows, more) in zip(DASHBOARDS[by], wanted, counted, strict=True):
         table = shown(found, dimensions, rows, totals, more=more)
         attributes = [dimension.attribute for dimension in dimensions]
         charts.append(Chart(name="-".join(filter(None, (first, second))), by=first, cross=second, attributes=attributes, table=table))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from isocenter.columns import cases_in, images_in
-from isocenter.columns.rows import quoted
+import numpy as np
+
+from isocenter.columns.rows import code_column, quoted
 from isocenter.columns.where import seen_reports
+from services.stats.store.picked import Picked, picked
 from services.stats.store.scope import Scope
+from services.stats.store.visits import Visits, plain
 
 # Attribute of a series -> the modalities that can have it; None = every series.
 SERIES: tuple[tuple[str, tuple[str, ...] | None], ...] = (
@@ -20,47 +23,50 @@ _NUMBERS = ("age", "SliceThickness", "mpp", "ObjectivePower")
 Full = tuple[str, str, int, int, int]
 
 
-def completeness(scope: Scope, cursor: Any) -> list[Full]:
+def completeness(scope: Scope, visits: Visits, cursor: Any) -> list[Full]:
     """(attribute, of what: case or series, how many have a value, of how many, patients of those) in a fixed order."""
-    where = cases_in(scope.query, scope.view)
-    images = images_in(scope.query, scope.view)
-    if scope.version is not None:
-        where.add(f"c.case_id IN (SELECT case_id FROM members WHERE version_id = {scope.version})")
-        images.add(f"i.stack_id IN (SELECT stack_id FROM members WHERE version_id = {scope.version})")
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT c.case_id, c.patient_id, c.sex FROM cases c WHERE {where.sql}", where.values)
-    return [*_of_cases(scope, cursor), *_of_series(images.sql, images.values, cursor)]
+    flags = " + ".join(f"CASE WHEN {_has(name)} THEN {1 << place} ELSE 0 END" for place, (name, _) in enumerate(SERIES))
+    columns = {"modality": "i.code_Modality", "flags": f"CAST({flags} AS USMALLINT)"}
+    found = picked(scope, visits, columns, cursor)
+    return [*_of_cases(scope, found, cursor), *_of_series(found)]
 
 
-def _of_cases(scope: Scope, cursor: Any) -> list[Full]:
+def _has(name: str) -> str:
+    return f"i.{quoted(name)} IS NOT NULL" if name in _NUMBERS else f"i.{quoted(code_column(name))} > 0"
+
+
+def _of_cases(scope: Scope, found: Picked, cursor: Any) -> list[Full]:
+    visits, cases = found.visits, found.found
+    total, patients = int(np.count_nonzero(cases)), len(np.unique(visits.patients[cases]))
     ids = ", ".join(str(number) for number in scope.schemes) or "NULL"
-    labelled, reports = f"SELECT case_id FROM labels WHERE scheme_id IN ({ids})", seen_reports(scope.view)
-    parts = [
-        "count(*)", "count(DISTINCT patient_id)", "count(*) FILTER (sex <> '')", f"count(*) FILTER (case_id IN ({labelled}))",
-    ]  # fmt: skip
-    values: list[Any] = []
-    for kind in ("imaging", "pathology"):
-        parts.append(f"count(*) FILTER (case_id IN (SELECT r.case_id FROM reports r WHERE r.report_kind = '{kind}' AND {reports.sql}))")
-        values += reports.values
-    total, patients, *counts = cursor.execute(f"SELECT {', '.join(parts)} FROM found", values).fetchone()
-    names = ("sex", "label", "imaging_report", "pathology_report")
-    return [(name, "case", int(number), int(total), int(patients)) for name, number in zip(names, counts, strict=True)]
+    reports = seen_reports(scope.view)
+    have = {"sex": int(np.count_nonzero(visits.codes["sex"][cases])), "label": 0, "imaging_report": 0, "pathology_report": 0}
+    for name, sql, values in (
+        ("label", f"SELECT DISTINCT case_id FROM labels WHERE scheme_id IN ({ids})", []),
+        ("imaging_report", f"SELECT DISTINCT r.case_id FROM reports r WHERE r.report_kind = 'imaging' AND {reports.sql}", reports.values),
+        ("pathology_report", f"SELECT DISTINCT r.case_id FROM reports r WHERE r.report_kind = 'pathology' AND {reports.sql}", reports.values),
+    ):
+        having = visits.cases_of(plain(cursor, sql, values)["case_id"])
+        have[name] = int(np.count_nonzero(cases[having]))
+    return [(name, "case", number, total, patients) for name, number in have.items()]
 
 
-def _of_series(sql: str, values: list[Any], cursor: Any) -> list[Full]:
-    """One pass over the rows that are the only ones of their series, one over the few others, made one row a series."""
-    names = [name for name, _ in SERIES]
-    has = ", ".join(
-        f"i.{quoted(name)} IS NOT NULL{'' if name in _NUMBERS else f' AND i.{quoted(name)} <> {chr(39) * 2}'} AS h{n}" for n, name in enumerate(names)
-    )
-    base = f"""SELECT i.series_id, f.patient_id, i.alone, i."Modality" AS modality, {has}
-        FROM images i JOIN found f ON f.case_id = i.case_id WHERE {sql}"""
-    any_of = ", ".join(f"bool_or(h{n}) AS h{n}" for n in range(len(names)))
-    flags = ", ".join(f"h{n}" for n in range(len(names)))
-    one_each = f"""SELECT patient_id, modality, {flags} FROM base WHERE alone
-        UNION ALL SELECT any_value(patient_id), any_value(modality), {any_of} FROM base WHERE NOT alone GROUP BY series_id"""
-    counts = ["count(DISTINCT patient_id)"]
-    for number, (_, modalities) in enumerate(SERIES):
-        among = f"modality IN ({', '.join(repr(one) for one in modalities)})" if modalities else "true"
-        counts += [f"count(*) FILTER ({among} AND h{number})", f"count(*) FILTER ({among})"]
-    patients, *numbers = cursor.execute(f"WITH base AS ({base}) SELECT {', '.join(counts)} FROM ({one_each})", values).fetchone()
-    return [(name, "series", int(numbers[2 * n]), int(numbers[2 * n + 1]), int(patients)) for n, name in enumerate(names)]
+def _of_series(found: Picked) -> list[Full]:
+    """Rows that are the only ones of their series as they are; of the few others one row a series, with what any of its rows has."""
+    visits, alone, others = found.visits, found.alone, found.others
+    modality, flags = alone.columns["modality"], alone.columns["flags"]
+    series, first = np.unique(others.series, return_index=True)
+    any_of = np.zeros(len(series), np.uint16)
+    np.bitwise_or.at(any_of, np.searchsorted(series, others.series), others.columns["flags"])
+    words = visits.words.get("Modality", [""])
+    kinds = 1 << len(SERIES)
+    counts = np.bincount(modality.astype(np.int64) * kinds + flags, minlength=len(words) * kinds)
+    counts = counts + np.bincount(others.columns["modality"][first].astype(np.int64) * kinds + any_of, minlength=len(words) * kinds)
+    by_modality = counts.reshape(len(words), kinds)
+    patients = len(np.unique(visits.patients[visits.cases[np.unique(np.concatenate([alone.places, others.places]))]]))
+    listed = []
+    for place, (name, modalities) in enumerate(SERIES):
+        among = by_modality if modalities is None else by_modality[[words.index(one) for one in modalities if one in words]]
+        having = among[:, (np.arange(kinds) >> place) & 1 == 1]
+        listed.append((name, "series", int(having.sum()), int(among.sum()), patients))
+    return listed

@@ -33,9 +33,7 @@ async def write_ended(session: AsyncSession, ended: Sequence[Alert], at: datetim
     if not ended:
         return
     began = select(Notice.alert_id, Notice.way).where(Notice.alert_id.in_([alert.id for alert in ended]), Notice.event == "began", Notice.state != "dropped")
-    session.add_all(
-        [Notice(alert_id=alert_id, event="ended", way=way, due_at=at, created_at=at) for alert_id, way in (await session.execute(began)).all()]
-    )
+    session.add_all([Notice(alert_id=alert_id, event="ended", way=way, due_at=at, created_at=at) for alert_id, way in (await session.execute(began)).all()])
 
 
 async def due(session: AsyncSession, at: datetime) -> list[Letter]:
