@@ -1,10 +1,11 @@
 """Issue 3's questions to a generated catalog over HTTP through the gateway: p50 and p95 beside the bars, and what the catalog process holds.
 
-usage: python -m benchmarks.catalog [--series 1000000] [--queries 500] [--url URL] [--keep FOLDER] [--peer PYTHON]
+usage: python -m benchmarks.catalog [--series 1000000] [--queries 500] [--url URL] [--keep FOLDER] [--peer PYTHON] [--lock FILE]
 The catalog is made of rows (skewed attributes, missing values as real data has them: two thirds of the CT series without age), no
 objects. ``isocenter serve catalog`` and ``isocenter serve gateway`` are processes of their own; each query is asked once, as admin, as a
 researcher of one disease and as a researcher of one dataset. ``--keep`` keeps the catalog for the next run; ``--peer`` is a Python
-that has idc-index: its DuckDB answers a filter, a count and a grouping of about as many series, in the same run.
+that has idc-index: its DuckDB answers a filter, a count and a grouping of about as many series, in turns with the administrator's
+questions. ``--lock`` is a file held while an account is measured, whose questions then run at normal priority (``catalog_turns``).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sqlalchemy import select, update
 
 from benchmarks.catalog_questions import BARS_MS, BULK, WORDS, queries, shown
 from benchmarks.catalog_rows import fill
+from benchmarks.catalog_turns import Peer, turn
 from gateway.store import digest
 from isocenter import schema
 from isocenter.db import Database
@@ -38,7 +40,7 @@ from isocenter.models import Account, Case, Token, now
 from isocenter.settings import Settings
 
 ACCOUNTS = ("admin", "of-disease", "of-dataset")
-PEER = Path(__file__).with_name("catalog_peer.py")
+PEER_EVERY = 10  # queries of the administrator between two turns of the peer
 
 
 async def prepare(settings: Settings, series: int) -> tuple[list[str], dict[str, str]]:
@@ -79,7 +81,7 @@ def process(service: str, environment: dict[str, str]) -> Iterator[tuple[str, ps
             popen.send_signal(signal.SIGTERM)
 
 
-async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: list[str], who: str) -> None:
+async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: list[str], who: str, peer: Peer | None) -> None:
     times: dict[str, list[float]] = {name: [] for name in BARS_MS}
     worst: dict[str, tuple[float, Any]] = {}
 
@@ -92,7 +94,9 @@ async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: li
         worst[name] = max(worst.get(name, (0.0, "")), (took, str(what)))
         return answer.json()
 
-    for document in asked:
+    for place, document in enumerate(asked):
+        if peer is not None and place % PEER_EVERY == 0:
+            peer.ask()
         await timed("first page", document, "POST", "/api/v1/cases/search", json={"query": document})
         await timed("count", document, "POST", "/api/v1/cases/count", json={"query": document})
         await timed("facets", document, "POST", "/api/v1/cases/facets", json={"query": document})
@@ -101,7 +105,7 @@ async def measure(http: httpx.AsyncClient, asked: list[dict[str, Any]], keys: li
     for place, word in enumerate(WORDS * 3):
         query = asked[place % len(asked)] if place >= len(WORDS) else {}
         await timed("text", (word, query), "POST", "/api/v1/reports/search", json={"text": word, "query": query})
-    print(f"as {who}:")
+    print(f"as {who} (load average {os.getloadavg()[0]:.1f}):")
     for name, seconds in times.items():
         print(shown(name, seconds))
         print(f"              slowest {worst[name][0] * 1000:.0f} ms: {worst[name][1][:150]}", flush=True)
@@ -147,7 +151,9 @@ async def run(settings: Settings, options: argparse.Namespace) -> None:
     asked, chosen = queries(options.queries), random.Random(5).sample(keys, min(200, len(keys)))
     with process("catalog", environment) as (catalog, server):
         urls = {f"ISOCENTER_{name}_URL": catalog for name in ("INGEST", "CATALOG_SERVICE", "STATS", "VIEWER")}
-        with process("gateway", environment | urls) as (gateway, _):
+        with process("gateway", environment | urls) as (gateway, front):
+            peer = Peer(options.peer) if options.peer else None
+            ours = [psutil.Process(), server, front, *([psutil.Process(peer.popen.pid)] if peer else []), *map(psutil.Process, options.also)]
             clients = {
                 name: httpx.AsyncClient(base_url=gateway, timeout=600, headers={"Authorization": f"Bearer {secret}"}) for name, secret in tokens.items()
             }
@@ -161,11 +167,18 @@ async def run(settings: Settings, options: argparse.Namespace) -> None:
             print(f"catalog process: PSS {server.memory_full_info().pss >> 20} MiB after the load", flush=True)
             most = 0
             for name, http in clients.items():
-                await measure(http, asked, chosen, name)
+                with turn(options.lock, ours):
+                    await measure(http, asked, chosen, name, peer if name == "admin" else None)
                 most = max(most, server.memory_full_info().pss)
-            await deep_pages(clients["admin"])
+            if peer is not None:
+                print(peer.shown())
+                peer.popen.terminate()
+                ours.remove(psutil.Process(peer.popen.pid))
+            with turn(options.lock, ours):
+                await deep_pages(clients["admin"])
             print(f"catalog process: PSS {most >> 20} MiB after the questions, bar 300 MB; CPU {sum(server.cpu_times()[:2]):.0f} s")
-            await bulk(clients["admin"], keys)
+            with turn(options.lock, ours):
+                await bulk(clients["admin"], keys)
             print(f"catalog process: PSS {server.memory_full_info().pss >> 20} MiB after the bulk changes")
             for http in clients.values():
                 await http.aclose()
@@ -178,11 +191,11 @@ def main() -> None:
     parser.add_argument("--url", default="", help="catalog URL; empty = SQLite in the folder")
     parser.add_argument("--keep", type=Path, help="folder that keeps catalog and key for another run")
     parser.add_argument("--peer", default="", help="a Python that has idc-index")
+    parser.add_argument("--lock", type=Path, help="a file that whoever measures on this machine holds")
+    parser.add_argument("--also", type=int, nargs="*", default=[], help="processes that take part, as mariadbd: their priority goes along")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Settings(data=options.keep or Path(folder), catalog_url=options.url), options))
-    if options.peer:
-        print(subprocess.run([options.peer, str(PEER)], capture_output=True, text=True, check=True).stdout, end="")
 
 
 if __name__ == "__main__":
