@@ -152,7 +152,7 @@ class BodyLimitMiddleware:
         if length.isdigit() and int(length) > self.limit_bytes:
             await send_problem(send, error)
             return
-        seen = 0
+        seen, started = 0, False
 
         async def limited() -> Message:
             nonlocal seen
@@ -163,7 +163,20 @@ class BodyLimitMiddleware:
                     raise error
             return message
 
-        await self.app(scope, limited, send)
+        async def answered(message: Message) -> None:
+            """What the framework makes of the error (a 400 about parsing) is not the answer."""
+            nonlocal started
+            if started or seen <= self.limit_bytes:
+                started = True
+                await send(message)
+
+        try:
+            await self.app(scope, limited, answered)
+        except TooLarge:
+            if started or seen <= self.limit_bytes:
+                raise
+        if seen > self.limit_bytes and not started:
+            await send_problem(send, error)
 
 
 def create_service(

@@ -78,3 +78,26 @@ async def test_every_role_asking_for_every_list_gets_an_answer(site):
             for path in ("cases", "cases/count", "diseases", "hospitals", "datasets", "attributes", "projects", "attributes/label/values"):
                 answer = await ask(client, "GET", f"/api/v1/{path}")
                 assert answer.status_code in (200, 403)
+
+
+async def test_body_of_100_mb_when_sent_then_413_without_it_being_read_to_its_end(site):
+    taken = 0
+
+    async def body():
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield b" " * 1_000_000
+
+    for path in ("cases/count", "datasets", "datasets/split-preview"):
+        taken = 0
+        async with site.client() as admin:
+            answer = await ask(admin, "POST", f"/api/v1/{path}", content=body(), headers={"content-type": "application/json"})
+        assert (answer.status_code, taken < 100) == (413, True), (path, answer.status_code, taken)
+
+
+async def test_dataset_when_its_name_is_a_path_or_no_name_then_422_names_the_field(site):
+    async with site.client() as admin:
+        for name in ("../evil", "a/b", "..", "a\\b", "/etc/passwd", "A", "", "a" * 65):
+            answer = await ask(admin, "POST", "/api/v1/datasets", json={"name": name, "disease": "liver"})
+            assert (answer.status_code, answer.json()["field"]) == (422, "name"), name

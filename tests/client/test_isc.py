@@ -71,6 +71,7 @@ def test_json_output_is_one_document_on_stdout(signed_in, capsys):
     [
         (("find", "--where", "modality=CT"), "Modality"),
         (("find", "--where", "age"), "Cannot read"),
+        (("find", "--disease", "livers"), "did you mean liver?"),
         (("find", "--where", "age>=old"), "number"),
         (("freeze", "new"), "name its disease"),
         (("freeze", "new", "--disease", "liver", "--split", "50/40"), "sum to"),
