@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -45,10 +45,10 @@ PATIENTS, SLICES, PIXELS = 300, 60, 128  # one import: 18,000 files, 600 MB
 FINAL = {"finished", "failed", "cancelled"}
 
 
-def write_patients(folder: Path, first: int) -> None:
+def write_patients(folder: Path, first: int, patients: int = PATIENTS) -> None:
     """One CT series a patient below ``folder``."""
     random = np.random.default_rng(first)
-    for patient in range(first, first + PATIENTS):
+    for patient in range(first, first + patients):
         target = folder / str(patient)
         target.mkdir(parents=True)
         for number in range(SLICES):
@@ -70,12 +70,14 @@ def write_patients(folder: Path, first: int) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """An embedded server on ``folder`` and an administrator's session."""
+def serving(
+    folder: Path, *, images: Path | None = None, program: Sequence[str] = ("-m", "gateway.cli")
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """An embedded server on ``folder`` that may import ``images``, and an administrator's session."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ISOCENTER_")}
     log = (folder / "server.log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway.cli", "serve", "--data", str(folder / "data"), "--port", "0", "--import-root", str(folder / "images")],
+        [sys.executable, *program, "serve", "--data", str(folder / "data"), "--port", "0", "--import-root", str(images or folder / "images")],
         env=environment, stdout=subprocess.PIPE, stderr=log, text=True,
     )  # fmt: skip
     try:

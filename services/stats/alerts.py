@@ -30,7 +30,7 @@ class Rule:
     calm: timedelta = timedelta(seconds=5)
 
     def value(self, values: Values) -> float:
-        """In per cent."""
+        """In the metric's unit, in per cent with ``share_of``."""
         value = values.get(self.metric, 0.0) - (values.get(self.without, 0.0) if self.without else 0.0)
         if not self.share_of:
             return value
@@ -45,6 +45,12 @@ RULES = (
     Rule("disk-high", "disk_percent", 90, 88, timedelta(0), "critical", "The data disk is over 90 % full: imports stop when it is full.", calm=timedelta(0)),
     Rule("files-high", "open_files", 90, 85, timedelta(seconds=8), "warning", "Over 90 % of the files that this host may have open are open.",
          share_of="open_files_most"),
+    Rule("network-errors", "network_errors_per_s", 1, 0, timedelta(minutes=1), "warning",
+         "A network card reports errors: look at cable, switch port and duplex."),
+    Rule("network-full", "network_busy_percent", 90, 85, timedelta(minutes=1), "warning",
+         "A network card carries over 90 % of its speed: downloads and imports wait for it."),
+    Rule("disk-busy", "disk_busy_percent", 95, 90, timedelta(minutes=10), "warning",
+         "The disk has been busy over 95 % of the time for ten minutes: catalog and pictures wait for it."),
 )  # fmt: skip
 LONGEST = max(max(rule.lasting, rule.calm) for rule in RULES)
 
@@ -74,9 +80,9 @@ def firing(subject: str, history: Sequence[tuple[datetime, Values]], open_names:
         if rule.name in open_names:
             on = any(rule.value(values) > rule.clears for at, values in history if at > last_at - rule.calm or at == last_at)
         else:
-            since = [values for at, values in history if at >= last_at - rule.lasting]
             covered = history[0][0] <= last_at - rule.lasting  # a server that just started has not been busy for so long
-            on = covered and all(rule.value(values) > rule.fires for values in since)
+            on = covered and rule.value(last) > rule.fires
+            on = on and all(rule.value(values) > rule.fires for at, values in history if at >= last_at - rule.lasting)
         if on:
             found.append(Firing(rule.name, subject, rule.severity, rule.summary, rule.value(last)))
     return found

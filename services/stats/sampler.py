@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections import deque
@@ -19,6 +20,7 @@ from isocenter.settings import SERVICES, Settings
 from services.stats.alerts import LONGEST, Firing, firing, parts_not_ready
 from services.stats.bell import Bell
 from services.stats.courier import Courier, ways_of
+from services.stats.filling import LOOKED_AT, Filling
 from services.stats.rounds import forever
 from services.stats.servers import HostMeter, Values, mean
 from services.stats.store import alerts, hosts, notices
@@ -62,6 +64,7 @@ class Sampler:
         self._samples_host = not settings.prometheus_url  # else the node exporter does, also on this host
         self._urls = {name: url for name in SERVICES if (url := settings.upstream_url(name))}
         self._history: deque[tuple[datetime, Values]] = deque()
+        self._filling = Filling()
         self._ready: dict[str, bool] = {}
         self._open: frozenset[str] | None = None  # names of this host's open alerts as last read; None = not known
         self._kept_at: datetime | None = None
@@ -71,6 +74,9 @@ class Sampler:
 
     async def run(self) -> None:
         """Until cancelled. A catalog that is away costs samples, not the tasks."""
+        with contextlib.suppress(IsocenterError):  # then the hour begins now
+            async with self.resources.db.read() as session:
+                self._filling.know(await hosts.samples(session, self.host, now() - LOOKED_AT))
         async with httpx.AsyncClient(timeout=READY_SECONDS, trust_env=False) as client, asyncio.TaskGroup() as tasks:
             tasks.create_task(forever(lambda: self._look_at_parts(client), PARTS_EVERY_SECONDS))
             tasks.create_task(forever(lambda: self.count(now()), WORK_EVERY_SECONDS))
@@ -112,7 +118,13 @@ class Sampler:
 
     def _fires(self, ready: dict[str, bool], open_names: frozenset[str]) -> dict[str, Firing]:
         """What fires now, by fingerprint."""
-        found = [*firing(self.host, list(self._history), open_names), *parts_not_ready(self.host, ready), *self._work, *self.watch.fires(self.host, open_names)]
+        found = [
+            *firing(self.host, list(self._history), open_names),
+            *self._filling.fires(self.host),
+            *parts_not_ready(self.host, ready),
+            *self._work,
+            *self.watch.fires(self.host, open_names),
+        ]
         return {fired.fingerprint: fired for fired in found}
 
     async def tick(self, at: datetime, values: Values, ready: dict[str, bool]) -> None:
@@ -121,6 +133,7 @@ class Sampler:
         while self._history and self._history[0][0] < at - MEMORY:
             self._history.popleft()
         self._unkept.append(values)
+        self._filling.note(at, values)
         due = self._kept_at is None or at - self._kept_at >= KEEP_EVERY
         if not due and self._open is not None and {one.name for one in self._fires(ready, self._open).values()} == self._open:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ class _Counters:
     network_sent_bytes: float
     network_received_bytes: float
     network_errors: float
+    cards: Mapping[str, tuple[int, int]]  # card -> bytes sent, bytes received
 
 
 class HostMeter:
@@ -68,9 +69,21 @@ class HostMeter:
             "network_sent_bytes_per_s": rate("network_sent_bytes"),
             "network_received_bytes_per_s": rate("network_received_bytes"),
             "network_errors_per_s": rate("network_errors"),
+            "network_busy_percent": _busiest_card(before.cards, now.cards, seconds),
             "open_files": open_files,
             "open_files_most": open_files_most,
         }
+
+
+def _busiest_card(before: Mapping[str, tuple[int, int]], now: Mapping[str, tuple[int, int]], seconds: float) -> float:
+    """Per cent of its speed that the busiest card sends or receives; cards that do not say their speed (virtual ones) are left out."""
+    speeds = {name: card.speed * 125_000 for name, card in psutil.net_if_stats().items() if card.isup and card.speed > 0}  # Mbit/s -> bytes a second
+    shares = [
+        max(sent - before[name][0], received - before[name][1]) / seconds / speeds[name]
+        for name, (sent, received) in now.items()
+        if name in before and name in speeds
+    ]
+    return _percent(max(shares, default=0.0), 1.0)
 
 
 def _percent(part: float, whole: float) -> float:
@@ -78,7 +91,8 @@ def _percent(part: float, whole: float) -> float:
 
 
 def _counters() -> _Counters:
-    cpu, network, disks = psutil.cpu_times()._asdict(), psutil.net_io_counters(), psutil.disk_io_counters(perdisk=True) or {}
+    cpu, disks = psutil.cpu_times()._asdict(), psutil.disk_io_counters(perdisk=True) or {}
+    cards = {name: card for name, card in (psutil.net_io_counters(pernic=True) or {}).items() if name != "lo"}
     total = sum(seconds for mode, seconds in cpu.items() if mode not in _WITHIN)
     return _Counters(
         at=time.monotonic(),
@@ -88,9 +102,10 @@ def _counters() -> _Counters:
         disk_read_bytes=sum(disk.read_bytes for disk in disks.values()),
         disk_written_bytes=sum(disk.write_bytes for disk in disks.values()),
         disk_busy_seconds=max((getattr(disk, "busy_time", 0) / 1000 for disk in disks.values()), default=0.0),  # the busiest one; psutil says ms
-        network_sent_bytes=network.bytes_sent,
-        network_received_bytes=network.bytes_recv,
-        network_errors=network.errin + network.errout,
+        network_sent_bytes=sum(card.bytes_sent for card in cards.values()),
+        network_received_bytes=sum(card.bytes_recv for card in cards.values()),
+        network_errors=sum(card.errin + card.errout for card in cards.values()),
+        cards={name: (card.bytes_sent, card.bytes_recv) for name, card in cards.items()},
     )
 
 

@@ -32,9 +32,7 @@ class Told:
     ended_at: datetime | None
 
 
-def told(
-    fingerprint: str, status: str, labels: Mapping[str, str], annotations: Mapping[str, str], started_at: datetime, ended_at: datetime | None
-) -> Told:
+def told(fingerprint: str, status: str, labels: Mapping[str, str], annotations: Mapping[str, str], started_at: datetime, ended_at: datetime | None) -> Told:
     """An alert as Alertmanager writes it; lengths are those of the table."""
     severity = labels.get("severity", "")
     kept = {name: labels[name][:120] for name in LABELS if labels.get(name)}

@@ -41,8 +41,9 @@ class StandIn(HostMeter):
 
 @contextlib.contextmanager
 def burning() -> Iterator[None]:
-    """Two busy processes a core."""
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    """Two busy processes a core, of normal priority whatever the test's own is (raising it wants root)."""
+    command = ["nice", "-n", str(-os.nice(0)), sys.executable, "-c", "while True: pass"]
+    burners = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2 * (os.cpu_count() or 1))]
     try:
         yield
     finally:
@@ -52,10 +53,11 @@ def burning() -> Iterator[None]:
 
 
 def _quiet(folder: Path) -> bool:
+    """Niced work of others gives way to the load of this test; work of normal priority would be measured with it."""
     meter = HostMeter(folder)
     time.sleep(3)
     values = meter.read()
-    return values["cpu_percent"] < 40 and values["cpu_niced_percent"] < 5
+    return values["cpu_percent"] - values["cpu_niced_percent"] < 40 and (os.nice(0) == 0 or os.geteuid() == 0)
 
 
 @pytest.mark.parametrize("load", ["stand-in", "real"])
@@ -63,7 +65,7 @@ async def test_overload_when_embedded_then_on_open_pages_within_ten_seconds_and_
     load: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if load == "real" and not _quiet(tmp_path):
-        pytest.skip("the machine is busy with other work: its niced part would hide the load of this test")
+        pytest.skip("the machine is busy with other work: it would be measured with the load of this test")
     settings = Settings(data=tmp_path / "site")
     resources = open_resources(settings, create_key_file(tmp_path / "site" / "site.key"))
     await migrate(resources.db)

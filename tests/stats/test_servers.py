@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -17,8 +18,10 @@ from isocenter.models import Alert, HostSample, now
 from isocenter.resources import Resources, open_resources
 from isocenter.schema import migrate
 from isocenter.settings import Settings
+from services.stats import servers
 from services.stats.alerts import firing
 from services.stats.app import create_app
+from services.stats.filling import Filling
 from services.stats.sampler import Sampler
 from services.stats.servers import HostMeter, Values, mean, thinned
 
@@ -178,3 +181,48 @@ async def test_service_when_it_lives_then_it_samples_this_host(resources: Resour
             await asyncio.sleep(0.02)
         else:
             pytest.fail("no sample was written")
+
+
+def _disk(minutes: int, free_gb: float, lost_gb_a_minute: float, start: int = 0) -> list[tuple[datetime, Values]]:
+    """One sample a minute of a disk of 1,000 GB."""
+    used = [1e12 - (free_gb - lost_gb_a_minute * n) * 1e9 for n in range(minutes)]
+    return [(T0 + timedelta(minutes=start + n), {"disk_used_bytes": one, "disk_total_bytes": 1e12}) for n, one in enumerate(used)]
+
+
+def test_filling_when_the_hour_fills_the_disk_within_a_day_then_after_half_an_hour_and_five_minutes() -> None:
+    filling, on = Filling(), []
+    for n, (at, values) in enumerate(_disk(60, 400, 0.3)):  # 0.3 GB a minute are 432 GB a day, 400 are free
+        filling.note(at, values)
+        on += [n] if filling.fires("h") else []
+    assert on == list(range(35, 60))
+    for at, values in _disk(90, 383, 0, start=60):  # it stands still: half an hour later the line is flat enough
+        filling.note(at, values)
+    assert filling.fires("h") == []
+
+
+@pytest.mark.parametrize(("free_gb", "lost"), [(400, 0.2), (600, 0.5), (400, -1.0)])
+def test_filling_when_it_takes_longer_or_half_is_free_or_it_empties_then_nothing(free_gb: float, lost: float) -> None:
+    filling = Filling()
+    filling.know(_disk(60, free_gb, lost))
+    assert filling.fires("h") == []
+    filling.note(T0, {})  # a host that does not say
+    assert filling.fires("h") == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "over", "seconds"),
+    [("network_errors_per_s", "network-errors", 5.0, 60), ("network_busy_percent", "network-full", 95.0, 60), ("disk_busy_percent", "disk-busy", 99.0, 600)],
+)
+def test_firing_when_card_or_disk_is_over_its_limit_as_long_as_prometheus_waits_then_it_fires(metric: str, name: str, over: float, seconds: int) -> None:
+    history = [(T0 + timedelta(seconds=n), {metric: over}) for n in range(seconds + 1)]
+    assert firing("h", history[:-1], frozenset()) == []
+    assert [fired.name for fired in firing("h", history, frozenset())] == [name]
+    rest = [(T0 + timedelta(seconds=seconds + 1 + n), {metric: 0.0}) for n in range(6)]
+    assert firing("h", history + rest, frozenset({name})) == []
+
+
+def test_busiest_card_when_speeds_are_known_then_the_larger_direction_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimpleNamespace(isup=True, speed=1000)  # Mbit/s = 125 MB a second
+    monkeypatch.setattr(servers.psutil, "net_if_stats", lambda: {"eth0": card, "veth": SimpleNamespace(isup=True, speed=0)})
+    before, after = {"eth0": (0, 0), "veth": (0, 0)}, {"eth0": (125_000_000, 25_000_000), "veth": (10**12, 0)}
+    assert servers._busiest_card(before, after, 2.0) == pytest.approx(50.0)
