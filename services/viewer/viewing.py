@@ -16,7 +16,6 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 import orjson
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
 from isocenter.errors import BadRequest, InvalidInput, NotFound, TooManyRequests
@@ -149,11 +148,9 @@ class Viewing:
             raise NotFound("This series has no thumbnail.")
         await asked.answer(body, "image/jpeg", [*headers, (b"etag", f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode())])
 
-    async def series_of_study(self, session: AsyncSession, principal: Principal, study_uid: str) -> list[str]:
+    async def series_of_study(self, principal: Principal, study_uid: str) -> list[str]:
         """UIDs of the DICOM series of a study that this account may see, in order."""
-        column = store.columns_of("series")["StudyInstanceUID"]
-        rows = await store.series_rows(session, principal, [column == study_uid], 10_000, 0)
-        return [row.uid for row in rows]
+        return await self.resources.db.ask(lambda rows: store.series_uids(rows, principal, study_uid))
 
     async def note_download(self, principal: Principal, seen: Seen) -> None:
         """One download event per account, series and hour, written before the first byte."""
