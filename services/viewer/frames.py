@@ -15,6 +15,7 @@ from isocenter.errors import NotFound, Unavailable
 from isocenter.imaging.frames import Span
 from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
+from isocenter.spans import FileSpan
 from services.viewer.local import read_now, read_waiting
 from services.viewer.parts import SHORTER, Part
 from services.viewer.store import InstanceSeen
@@ -86,6 +87,11 @@ class Bytes:
             take = min(PIECE_BYTES, end - position)
             yield await self.view(key, (position, take))
             position += take
+
+    def file_span(self, key: str, offset: int, length: int) -> FileSpan | None:
+        """Where a part of an object lies on this machine's disk; None on S3."""
+        path = self.store(key).path(key)
+        return None if path is None else FileSpan(path, offset, length)
 
     async def given(self, key: str, span: Span | None = None) -> Part:
         """``span`` of an object, or all of it, for a decoder: where its file is, or from S3 its bytes."""
