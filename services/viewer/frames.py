@@ -23,6 +23,7 @@ from services.viewer.store import InstanceSeen
 READERS = 8  # threads that wait for a disk or a store
 INDEXES_KEPT = 256
 PIECE_BYTES = 1 << 20
+_UNRELEASED = ("held/", "resources/")  # by an import; added to a case by a person
 
 
 def is_encapsulated(instance: InstanceSeen) -> bool:
@@ -46,7 +47,7 @@ class Bytes:
 
     def store(self, key: str) -> ObjectStore:
         """The store a key lies in: unreleased bytes have a store of their own."""
-        return self._resources.staging if key.startswith("held/") else self._resources.store
+        return self._resources.staging if key.startswith(_UNRELEASED) else self._resources.store
 
     async def whole(self, key: str) -> bytes:
         return await anyio.to_thread.run_sync(self.store(key).get_bytes, key, limiter=self._limiter)

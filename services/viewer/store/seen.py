@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -13,7 +13,7 @@ from isocenter.audit import record_view
 from isocenter.auth import Principal
 from isocenter.db import upsert_ignore
 from isocenter.grants import resources_visible_to, series_visible_to
-from isocenter.models import AuditEvent, Instance, Resource, Series, Slide, Study, now
+from isocenter.models import AuditEvent, CaseStudy, Instance, Resource, Series, Slide, Study, now
 
 # The grants' own subqueries name Study: the study that a query joins is another one.
 StudyOf = aliased(Study)
@@ -103,9 +103,17 @@ class ResourceSeen:
 
 
 async def dicom_resources(session: AsyncSession, principal: Principal, series_id: int) -> list[ResourceSeen]:
-    """Those of the series' study that this account may see, oldest first, each content once."""
+    """Those of the series' study, and those of its cases that name no study, that this account may see; oldest first, each content once.
+
+    What a person added to a case has the media type that the browser said: unknown ones are looked into as well.
+    """
     study = select(Series.study_id).where(Series.id == series_id).scalar_subquery()
-    query = select(Resource).where(Resource.study_id == study, Resource.media_type == "application/dicom", resources_visible_to(principal))
+    cases = select(CaseStudy.case_id).where(CaseStudy.study_id == study)
+    query = select(Resource).where(
+        or_(Resource.study_id == study, and_(Resource.study_id.is_(None), Resource.case_id.in_(cases))),
+        Resource.media_type.in_(("application/dicom", "application/octet-stream")),
+        resources_visible_to(principal),
+    )
     found: dict[str, ResourceSeen] = {}
     for row in await session.scalars(query.order_by(Resource.id)):
         found.setdefault(row.sha256, ResourceSeen(row.sha256, row.object_key, row.size_bytes, row.state != "visible"))
