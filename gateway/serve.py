@@ -12,6 +12,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from gateway.memory import keep_freed_blocks
+from gateway.spans import FileSpans
 from gateway.start import check, lock_folder, prepare, require_safe_address
 from gateway.upstreams import open_service
 from isocenter.logs import configure
@@ -82,7 +83,7 @@ async def _serve(settings: Settings, service: str, say: Callable[[str], None], s
         key = await check(settings)
     resources = open_resources(settings, key)
     try:
-        app = build(settings, resources, service)
+        app = FileSpans(build(settings, resources, service))
         config = uvicorn.Config(
             app, host=settings.host, port=settings.port, loop="none", http="httptools", ws="none", lifespan="on", access_log=False, log_config=None,
             server_header=False, proxy_headers=True, forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=GRACE_SECONDS, backlog=512,

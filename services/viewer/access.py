@@ -145,4 +145,3 @@ class Access:
         self._noted[key] = None
         while len(self._noted) > 20_000:
             self._noted.popitem(last=False)
-

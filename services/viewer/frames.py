@@ -15,6 +15,7 @@ from isocenter.errors import NotFound, Unavailable
 from isocenter.imaging.frames import Span
 from isocenter.objects import ObjectStore
 from isocenter.resources import Resources
+from isocenter.spans import FileSpan
 from services.viewer.local import read_now, read_waiting
 from services.viewer.parts import SHORTER, Part
 from services.viewer.store import InstanceSeen
@@ -22,6 +23,7 @@ from services.viewer.store import InstanceSeen
 READERS = 8  # threads that wait for a disk or a store
 INDEXES_KEPT = 256
 PIECE_BYTES = 1 << 20
+_UNRELEASED = ("held/", "resources/")  # by an import; added to a case by a person
 
 
 def is_encapsulated(instance: InstanceSeen) -> bool:
@@ -45,7 +47,7 @@ class Bytes:
 
     def store(self, key: str) -> ObjectStore:
         """The store a key lies in: unreleased bytes have a store of their own."""
-        return self._resources.staging if key.startswith("held/") else self._resources.store
+        return self._resources.staging if key.startswith(_UNRELEASED) else self._resources.store
 
     async def whole(self, key: str) -> bytes:
         return await anyio.to_thread.run_sync(self.store(key).get_bytes, key, limiter=self._limiter)
@@ -86,6 +88,11 @@ class Bytes:
             take = min(PIECE_BYTES, end - position)
             yield await self.view(key, (position, take))
             position += take
+
+    def file_span(self, key: str, offset: int, length: int) -> FileSpan | None:
+        """Where a part of an object lies on this machine's disk; None on S3."""
+        path = self.store(key).path(key)
+        return None if path is None else FileSpan(path, offset, length)
 
     async def given(self, key: str, span: Span | None = None) -> Part:
         """``span`` of an object, or all of it, for a decoder: where its file is, or from S3 its bytes."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
+from typing import NamedTuple
 
 GROUPS = ("alphabetic", "ideographic", "phonetic")
 _BETWEEN_WORDS = re.compile(r"[\s,^]+")
@@ -90,3 +92,28 @@ def _folded(text: str) -> str:
     """Lower case, width of ideographs and accents evened out."""
     spread = unicodedata.normalize("NFKD", text).casefold()
     return unicodedata.normalize("NFC", "".join(letter for letter in spread if not unicodedata.combining(letter)))
+
+
+class Form(NamedTuple):
+    """How an attribute is matched, without the values: ``in`` (equal to one of them), ``like``, ``begins`` (without case), ``from``, ``to``."""
+
+    keyword: str
+    kind: str
+    many: int
+
+
+class Term(NamedTuple):
+    """One condition of a query: the attribute, how it is matched, and the values; patterns are those of LIKE with ``\\`` as escape."""
+
+    keyword: str
+    kind: str
+    values: tuple[str | int | date, ...]
+
+    @property
+    def form(self) -> Form:
+        return Form(self.keyword, self.kind, len(self.values))
+
+
+def values_of(terms: Sequence[Term]) -> dict[str, str | int | date]:
+    """The values by the names that a statement calls them."""
+    return {f"t{number}v{place}": value for number, term in enumerate(terms) for place, value in enumerate(term.values)}

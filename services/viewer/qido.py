@@ -9,17 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from sqlalchemy import ColumnElement, false, func
-from sqlalchemy.sql.elements import False_
 
 from isocenter.errors import BadRequest
-from isocenter.models import Series
-from services.viewer.matching import day_range, has_wildcard, is_universal, like_pattern, listed, name_groups
+from services.viewer.matching import Term, day_range, has_wildcard, is_universal, like_pattern, listed, name_groups
 from services.viewer.store import InstanceRow, SeriesRow, StudyRow
 
 LIMIT_DEFAULT, LIMIT_MOST = 100, 1000
-# Conditions on these lead to few rows by an index; without one, instances are walked in order until the page is full.
-NARROW = frozenset({"PatientID", "PatientName", "SOPInstanceUID", "SeriesInstanceUID", "StudyDate", "StudyInstanceUID"})
 CONTROL = frozenset({"limit", "offset", "fuzzymatching", "includefield", "accept"})
 # What the catalog holds for nobody (it is removed or replaced on the way in): a filter on one of these finds nothing.
 EMPTY = frozenset({
@@ -123,91 +118,74 @@ def fuzzy_of(query: Sequence[tuple[str, str]]) -> bool:
     return text == "true"
 
 
-def conditions(
-    query: Sequence[tuple[str, str]], columns: Mapping[str, Any], series_columns: Mapping[str, Any] | None = None
-) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-    """(conditions on this level, conditions that some series must meet) of a query's parameters.
+def terms_of(query: Sequence[tuple[str, str]], level: str, offered: frozenset[str]) -> list[Term] | None:
+    """The conditions of a query's parameters at a level (study, series, instance); None when nothing can meet them.
 
     Matching: single value, list of UIDs, wildcard, date range, person name; an empty value or ``*`` matches everything.
     """
-    here: list[ColumnElement[bool]] = []
-    of_series: list[ColumnElement[bool]] = []
+    terms: list[Term] = []
     fuzzy = fuzzy_of(query)
+    hopeless = False
     for name, value in query:
         if name in CONTROL:
             continue
         keyword = keyword_of(name)
-        if is_universal(value) and (keyword in columns or keyword in EMPTY or keyword == "ModalitiesInStudy"):
+        known = keyword in offered
+        if is_universal(value) and (known or keyword in EMPTY or keyword == "ModalitiesInStudy"):
             continue
-        value = value.strip('"')
-        if keyword == "ModalitiesInStudy" and series_columns is not None:
-            of_series.append(_text_condition(Series.modality, value))
-        elif keyword in columns:
-            here.append(_condition(keyword, columns[keyword], value, fuzzy))
-        elif series_columns is not None and keyword in series_columns:
-            if not is_universal(value):
-                of_series.append(_condition(keyword, series_columns[keyword], value, fuzzy))
+        if known:
+            found = _terms(keyword, value.strip('"'), fuzzy)
+            hopeless = hopeless or found is None
+            terms += found or ()
         elif keyword in EMPTY:
-            here.append(false())
+            hopeless = True
         else:
-            offered = ", ".join(sorted({*columns, *(series_columns or {}), *EMPTY}))
-            raise BadRequest(f"Searching by {keyword} is not offered at this level. Offered: {offered}.", field=name)
-    return here, of_series
+            told = ", ".join(sorted({*offered, *EMPTY} - {"ModalitiesInStudy"}))
+            raise BadRequest(f"Searching by {keyword} is not offered at this level. Offered: {told}.", field=name)
+    return None if hopeless else terms
 
 
-def hopeless(conditions: Sequence[ColumnElement[bool]]) -> bool:
-    """Whether one of the conditions is met by nothing, so that the catalog need not be asked."""
-    return any(isinstance(condition, False_) for condition in conditions)
-
-
-def _condition(keyword: str, column: Any, value: str, fuzzy: bool) -> ColumnElement[bool]:
-    vr = dictionary_VR(keyword)
+def _terms(keyword: str, value: str, fuzzy: bool) -> list[Term] | None:
+    vr = _tag_and_vr(keyword)[1]
     if vr == "UI":
-        return column.in_(listed(value))  # type: ignore[no-any-return]
+        uids = listed(value)
+        return [Term(keyword, "in", tuple(uids))] if uids else None
     if vr == "DA":
-        return _dates(keyword, column, value)
+        return _dates(keyword, value)
     if vr in ("IS", "US"):
         if not value.lstrip("-").isdigit() or len(value) > 9:
             raise BadRequest(f"{keyword} must be a whole number.", field=keyword)
-        return column == int(value)  # type: ignore[no-any-return]
+        return [Term(keyword, "in", (int(value),))]
     if vr == "PN":
-        return _name(column, value, fuzzy)
-    return _text_condition(column, value)
+        return _name(keyword, value, fuzzy)
+    return [_text(keyword, value)]
 
 
-def _text_condition(column: Any, value: str) -> ColumnElement[bool]:
+def _text(keyword: str, value: str) -> Term:
     if has_wildcard(value):
-        return column.like(like_pattern(value), escape="\\")  # type: ignore[no-any-return]
+        return Term(keyword, "like", (like_pattern(value),))
     parts = listed(value)
-    return column.in_(parts) if len(parts) > 1 and "\\" in value else column == value  # type: ignore[no-any-return]
+    return Term(keyword, "in", tuple(parts) if len(parts) > 1 and "\\" in value else (value,))
 
 
-def _name(column: Any, value: str, fuzzy: bool) -> ColumnElement[bool]:
+def _name(keyword: str, value: str, fuzzy: bool) -> list[Term] | None:
     """The catalog's names are pseudonyms of one alphabetic word: ideographic and phonetic groups match nothing."""
     alphabetic, *others = name_groups(value)
     if not all(is_universal(group) for group in others):
-        return false()
+        return None
     if not fuzzy:
-        return _text_condition(column, alphabetic)
+        return [_text(keyword, alphabetic)]
     words = [word.strip("*?") for word in alphabetic.replace(",", " ").replace("^", " ").split() if word.strip("*?")]
-    result: ColumnElement[bool] = column.is_not(None)
-    for word in words:
-        result = result & func.upper(column).like(like_pattern(word).upper() + "%", escape="\\")
-    return result
+    return [Term(keyword, "begins", (like_pattern(word).upper() + "%",)) for word in words]
 
 
-def _dates(keyword: str, column: Any, value: str) -> ColumnElement[bool]:
+def _dates(keyword: str, value: str) -> list[Term]:
     """PS3.4 C.2.2.2.5: a day, or from-to with either end open. Dates are the released, shifted ones."""
     try:
         first, last = day_range(value)
     except ValueError as error:
         raise BadRequest("A date is YYYYMMDD, a range YYYYMMDD-YYYYMMDD with either end open.", field=keyword) from error
-    result: ColumnElement[bool] = column.is_not(None)
-    if first:
-        result = result & (column >= first)
-    if last:
-        result = result & (column <= last)
-    return result
+    return [Term(keyword, kind, (day,)) for kind, day in (("from", first), ("to", last)) if day is not None]
 
 
 @lru_cache(maxsize=256)

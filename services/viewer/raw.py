@@ -18,6 +18,7 @@ from isocenter.auth import Permission, Principal
 from isocenter.errors import BadRequest, InvalidInput, IsocenterError, NotAcceptable, RangeNotSatisfiable
 from isocenter.imaging.decode import PixelsUnreadable
 from isocenter.resources import Resources
+from isocenter.spans import SPANS, Spans
 from isocenter.web import principal_of_scope, send_problem
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,15 @@ class Asked:
 
         await self.while_waited_for(sent())
         await self.send({"type": "http.response.body", "body": b""})
+
+    async def spans(self, spans: Spans) -> None:
+        """The rest of a body that the server takes from files itself; only where ``SPANS`` is among the extensions."""
+        await self.while_waited_for(self.send({"type": SPANS, "spans": spans}))  # type: ignore[arg-type]
+        await self.send({"type": "http.response.body", "body": b""})
+
+    @property
+    def takes_spans(self) -> bool:
+        return SPANS in self.scope.get("extensions", ())
 
 
 asking: ContextVar[Asked | None] = ContextVar("asking", default=None)

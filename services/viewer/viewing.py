@@ -16,7 +16,6 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 import orjson
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
 from isocenter.errors import BadRequest, InvalidInput, NotFound, TooManyRequests
@@ -27,12 +26,14 @@ from services.viewer.counted import ViewerMetrics
 from services.viewer.decoders import Decoders
 from services.viewer.frames import Bytes
 from services.viewer.negotiate import EXPLICIT_LITTLE_ENDIAN
+from services.viewer.parts import Part
 from services.viewer.raw import Asked, Headers, asking
 from services.viewer.render import JPEG_QUALITY, Look, frame_picture, object_picture, parse_window, plain_picture
 from services.viewer.store import InstanceSeen
 
 SIZE_MOST_PX = 8192
 PLAIN_HEADER_BYTES = 64 << 10
+PICTURES = 1  # goes up when the same frame is drawn differently
 WHOLE_OBJECT_BYTES = 1 << 30  # an object without a frame index is read whole up to this
 
 P = ParamSpec("P")
@@ -128,8 +129,8 @@ class Viewing:
         if span is not None and instance.pixel_offset is not None:
             if number == 1 and instance.transfer_syntax_uid == EXPLICIT_LITTLE_ENDIAN and instance.pixel_offset < PLAIN_HEADER_BYTES:
                 # One read of header and frame; a table and an encoder, neither of which parses anything foreign: in a thread of this process.
-                whole = await self.bytes.view(instance.object_key, (0, span[0] + span[1]))
-                plain = await self._draw(plain_picture, whole, instance.pixel_offset, look)
+                whole = await self.bytes.given(instance.object_key, (0, span[0] + span[1]))
+                plain = await self._draw(_plain_picture, whole, instance.pixel_offset, look)
                 if plain is not None:
                     return plain
             header = await self.bytes.given(instance.object_key, (0, instance.pixel_offset))
@@ -149,16 +150,24 @@ class Viewing:
             raise NotFound("This series has no thumbnail.")
         await asked.answer(body, "image/jpeg", [*headers, (b"etag", f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode())])
 
-    async def series_of_study(self, session: AsyncSession, principal: Principal, study_uid: str) -> list[str]:
+    async def series_of_study(self, principal: Principal, study_uid: str) -> list[str]:
         """UIDs of the DICOM series of a study that this account may see, in order."""
-        column = store.columns_of("series")["StudyInstanceUID"]
-        rows = await store.series_rows(session, principal, [column == study_uid], 10_000, 0)
-        return [row.uid for row in rows]
+        return await self.resources.db.ask(lambda rows: store.series_uids(rows, principal, study_uid))
 
     async def note_download(self, principal: Principal, seen: Seen) -> None:
         """One download event per account, series and hour, written before the first byte."""
         async with self.resources.db.write() as session:
             await store.note_download(session, principal, seen.series)
+
+
+def _plain_picture(whole: Part, frame_at: int, look: Look) -> bytes | None:
+    """In the drawing thread, the reading too: the copy of half a megabyte would hold up the event loop."""
+    return plain_picture(whole.read(), frame_at, look)
+
+
+def picture_tag(instance: InstanceSeen, number: int, look: Look) -> bytes:
+    """The ETag of a frame's picture, from what it is made of: known before it is made."""
+    return f'"{instance.sha256[:32]}-{hashlib.sha256(f"{PICTURES} {number} {look}".encode()).hexdigest()[:16]}"'.encode()
 
 
 def _viewport(text: str | None) -> tuple[tuple[int, int] | None, tuple[int, int, int, int] | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
+import sqlite3
 import xml.etree.ElementTree as ET
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +17,12 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from sqlalchemy import event
 from test_dicomweb import _parts, _pixels
 
-from isocenter.auth import Role
+from isocenter.auth import Principal, Role
 from isocenter.imaging.series import describe_series
+from isocenter.prepared import Prepared, Rows
+from services.viewer import store
 
 if TYPE_CHECKING:
     from conftest import Viewer
@@ -254,13 +258,20 @@ async def test_instances_when_walked_or_looked_up_then_the_same_in_the_same_orde
 
 async def test_instances_when_nothing_narrow_is_asked_then_the_catalog_sorts_nothing(viewer: Viewer) -> None:
     """Sorting 100,800 instances for a page of 100 took 281 ms."""
-    engine = viewer.catalog.resources.db.engine
-    said: list[tuple[str, Any]] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda _connection, _cursor, text, parameters, *_: said.append((text, parameters)))
-    assert (await viewer.get("/dicom-web/instances?limit=2")).status_code == 200
-    [(text, parameters)] = [one for one in said if one[0].startswith("SELECT instance.")]
-    async with engine.connect() as connection:
-        steps = [row[3] for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)]
+    said: list[tuple[str, list[Any]]] = []
+
+    def look(rows: Rows) -> None:
+        def noted(prepared: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+            text = prepared.text
+            said.append((text.text, [{**text.fixed, **values}[name] for name in text.names]))
+            return rows(prepared, values)
+
+        assert len(store.instance_rows(noted, Principal(1, "lin", Role.ADMIN), [], 2, 0)) == 2
+
+    await viewer.catalog.resources.db.ask(look)
+    [(text, parameters)] = said
+    with contextlib.closing(sqlite3.connect(viewer.catalog.resources.settings.data / "catalog.db")) as connection:
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters)]
     assert "SCAN instance USING INDEX ix_instance_series" in steps
     assert not [step for step in steps if "ORDER BY" in step]
 

@@ -222,6 +222,24 @@ async def test_overlay_when_it_was_drawn_on_released_images_then_its_own_names_a
     assert (await viewer.get("/api/v1/series/1.2/overlays")).json() == {"overlays": []}
 
 
+async def test_overlay_when_a_person_added_it_to_the_case_then_the_series_that_it_names_has_it(viewer: Viewer) -> None:
+    """Its row names no study, its media type is what a browser says of .dcm, and held it lies where the catalog put it."""
+    await _released_as_by_ingest(viewer)
+    data = _segmentation(viewer.catalog.objects["1.1"], "BINARY")
+    key = await _keep(viewer, data, held=True)
+    await _keep(viewer, b"no DICOM at all" * 100, held=True)
+    resources = viewer.catalog.resources
+    resources.staging.put_bytes(f"resources/{key}", data)
+    async with resources.db.write() as session:
+        await session.execute(update(Resource).values(study_id=None, import_id=None, media_type="application/octet-stream"))
+        await session.execute(update(Resource).where(Resource.sha256 == key).values(object_key=f"resources/{key}"))
+    assert (await viewer.get(OVERLAYS)).json() == {"overlays": []}
+    [told] = (await viewer.get(OVERLAYS, "rev", Role.REVIEWER)).json()["overlays"]
+    assert (told["key"], told["held"], told["frames"]) == (key, True, [0, 1, 2])
+    assert (_alpha((await viewer.get(f"{OVERLAYS}/{key}/1?opacity=1", "rev", Role.REVIEWER)).content)[..., 3] > 0).any()
+    assert (await viewer.get("/api/v1/series/1.2/overlays", "rev", Role.REVIEWER)).json() == {"overlays": []}
+
+
 @pytest.mark.parametrize(("path", "status"), [("9", 422), ("99999", 422), ("a", 422), ("0?segments=x", 422), ("0?opacity=2", 422), ("0?opacity=nan", 422)])
 async def test_overlay_when_the_request_is_wrong_then_a_problem_names_it(viewer: Viewer, path: str, status: int) -> None:
     await _released_as_by_ingest(viewer)

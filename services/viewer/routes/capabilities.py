@@ -30,7 +30,7 @@ def resources() -> list[tuple[str, str, list[str], list[str]]]:
         ("series", ["/series", f"{study}/series"]),
         ("instance", ["/instances", f"{study}/instances", f"{series}/instances"]),
     ):
-        keys = sorted({*store.columns_of(level), *(store.columns_of("series") if level == "study" else ()), "ModalitiesInStudy", *qido.EMPTY})
+        keys = sorted({*store.keywords_of(level), "ModalitiesInStudy", *qido.EMPTY})
         found += [("search", path, [*_SEARCH, *(key for key in keys if key != "ModalitiesInStudy" or level == "study")], _ATTRIBUTES) for path in paths]
     for path in (study, series, instance):
         found.append(("retrieve", path, ["accept"], _OBJECTS + (["application/dicom"] if path == instance else [])))

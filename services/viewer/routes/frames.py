@@ -15,7 +15,7 @@ from services.viewer.render import Look, native_frame, native_frame_of_object
 from services.viewer.routes.places import INSTANCE, SERIES, STUDY, see, see_study
 from services.viewer.store import InstanceSeen
 from services.viewer.transcode import frame_as, frame_of_object_as
-from services.viewer.viewing import Viewing
+from services.viewer.viewing import Viewing, picture_tag
 
 FRAMES_A_REQUEST = 1000
 
@@ -102,8 +102,10 @@ class FrameRoutes:
         if multipart or len(numbers) > 1:
             await self._send_pictures(asked, seen, [(instance, number) for number in numbers], look)
             return
-        body = await self.viewing.dicom_picture(instance, numbers[0], look)
-        await asked.answer(body, look.media_type, _picture_headers(seen, body))
+        headers: Headers = [(b"cache-control", seen.cache_control), (b"vary", b"accept"), (b"etag", picture_tag(instance, numbers[0], look))]
+        await self.viewing.bytes.span(instance, numbers[0])  # NotFound for a frame that it does not have, also where the tag is known
+        if not await asked.unchanged(headers):
+            await asked.answer(await self.viewing.dicom_picture(instance, numbers[0], look), look.media_type, headers)
 
     async def all_rendered(self, asked: Asked) -> None:
         """All frames of a series or study as pictures, multipart."""

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from isocenter.auth import Permission, Principal
-from isocenter.errors import InvalidInput, NotFound
+from isocenter.errors import DecoderFailed, InvalidInput, NotFound
 from services.viewer import store
 from services.viewer.access import REMEMBERED_SECONDS, Remembered, Seen
 from services.viewer.overlays import overlay_facts, overlay_picture
@@ -110,7 +110,7 @@ class Overlays:
             if resource.size_bytes <= WHOLE_OBJECT_BYTES:
                 try:
                     facts = await self.viewing.decode(overlay_facts, await self.viewing.bytes.given(resource.object_key))
-                except InvalidInput:
+                except (InvalidInput, DecoderFailed):
                     facts = None
             self._facts[resource.sha256] = facts
             while len(self._facts) > KEPT:

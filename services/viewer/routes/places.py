@@ -23,8 +23,7 @@ async def see(viewing: Viewing, asked: Asked) -> Seen:
 
 async def see_study(viewing: Viewing, asked: Asked) -> list[Seen]:
     """The DICOM series of a study that this account may see, in order; NotFound when there is none."""
-    async with viewing.resources.db.read() as session:
-        uids = await viewing.series_of_study(session, asked.principal, asked.path("study"))
+    uids = await viewing.series_of_study(asked.principal, asked.path("study"))
     if not uids:
         raise NotFound(NOTHING)
     return [await viewing.access.see(asked.principal, uid, study_uid=asked.path("study")) for uid in uids]

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from isocenter.auth import Permission
 from isocenter.errors import DecoderFailed, NotAcceptable, NotFound
 from isocenter.imaging.decode import PixelsUnreadable
+from isocenter.spans import FileSpan, Spans
 from services.viewer import negotiate
 from services.viewer.access import NOTHING, Seen
 from services.viewer.raw import Asked, Headers, RawRoute
@@ -70,7 +71,8 @@ class Retrieve:
             kind = f"application/dicom; transfer-syntax={only.transfer_syntax_uid or '*'}".encode()
             size = (b"content-length", str(length).encode())
             await asked.start(206 if span else 200, [(b"content-type", kind), size, *place, *headers])
-            await asked.pieces(self.viewing.bytes.stream(only.object_key, offset, length))
+            spans = self._spans(asked, [(b"", only)], b"", (offset, length))
+            await (asked.pieces(self.viewing.bytes.stream(only.object_key, offset, length)) if spans is None else asked.spans(spans))
             return
         headers = [*headers, (b"etag", f'"{only.sha256[:40]}-{syntax}"'.encode())]
         if not await asked.unchanged(headers):
@@ -101,13 +103,30 @@ class Retrieve:
             body = head(instances[0], syntax) + await self._as(instances[0], syntax) + b"\r\n" + tail
             await asked.answer(body, f'multipart/related; type="application/dicom"; boundary={boundary}', headers)
             return
+        spans = None
         if all(_as_stored(each, syntax) for each in instances):
+            spans = self._spans(asked, [((b"\r\n" if place else b"") + head(each, ""), each) for place, each in enumerate(instances)], b"\r\n" + tail)
             length = sum(len(head(each, "")) + each.size_bytes + 2 for each in instances) + len(tail)
             headers = [*headers, (b"content-length", str(length).encode())]
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'.encode()
         await asked.start(200, [(b"content-type", kind), *headers])
+        if spans is not None:
+            await asked.spans(spans)
+            return
         async with aclosing(pieces()) as stream:  # type: ignore[type-var]
             await asked.pieces(stream)
+
+    def _spans(self, asked: Asked, parts: list[tuple[bytes, InstanceSeen]], tail: bytes, only: tuple[int, int] | None = None) -> Spans | None:
+        """The body as parts of files, each behind its head; None where the server cannot take files or they lie on S3. ``only``: (offset, length)."""
+        if not asked.takes_spans:
+            return None
+        found: list[bytes | FileSpan] = []
+        for head, each in parts:
+            file = self.viewing.bytes.file_span(each.object_key, *(only or (0, each.size_bytes)))
+            if file is None:
+                return None
+            found += [head, file]
+        return [*found, tail]
 
     async def _as(self, each: InstanceSeen, syntax: str) -> bytes:
         if each.size_bytes > OBJECT_LIMIT_BYTES:

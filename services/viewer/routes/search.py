@@ -16,9 +16,9 @@ import orjson
 
 from isocenter.auth import Permission
 from isocenter.errors import NotAcceptable
-from isocenter.models import Series
+from isocenter.prepared import Rows
 from services.viewer import negotiate, qido, store
-from services.viewer.matching import is_universal
+from services.viewer.matching import Term
 from services.viewer.native_xml import native_xml
 from services.viewer.negotiate import DICOM_JSON
 from services.viewer.raw import Asked, Headers, RawRoute
@@ -30,6 +30,7 @@ HEADERS_MOST = 200  # series whose metadata object one query opens for includefi
 Query = Sequence[tuple[str, str]]
 Holder = tuple[int, str | None]  # id and metadata object of the series that a result lies in
 NONE: Holder = (0, None)
+_OFFERED = {level: store.keywords_of(level) for level in ("study", "series", "instance")}
 TOLD = {
     f"{ROOT}/studies": "Studies of DICOM series. PatientID and PatientName are the pseudonym; dates are the released, shifted ones.",
     f"{ROOT}/series": "Series, by study and number.",
@@ -56,6 +57,13 @@ def _search(asked: Asked) -> _Search:
     if form is None:
         raise NotAcceptable(f'Results can be had as {DICOM_JSON} or multipart/related; type="application/dicom+xml".', field="Accept")
     return _Search(query, limit, offset, qido.fields_of(query), form)
+
+
+def _below(asked: Asked, terms: list[Term] | None) -> list[Term] | None:
+    """With the study and the series of the address."""
+    of_address = asked.scope["path_params"]
+    named = (("study", "StudyInstanceUID"), ("series", "SeriesInstanceUID"))
+    return None if terms is None else [*terms, *(Term(keyword, "in", (str(of_address[name]),)) for name, keyword in named if name in of_address)]
 
 
 async def _answer(asked: Asked, documents: list[qido.Json], search: _Search, warnings: list[str]) -> None:
@@ -87,47 +95,33 @@ class SearchRoutes:
 
     async def studies(self, asked: Asked) -> None:
         search = _search(asked)
-        here, of_series = qido.conditions(search.query, store.columns_of("study"), store.columns_of("series"))
-        if qido.hopeless(here):
-            await _answer(asked, [], search, [])
-            return
-        async with self.viewing.resources.db.read() as session:
-            rows = await store.study_rows(session, asked.principal, here, of_series, search.limit + 1, search.offset)
-            firsts = await store.first_series(session, asked.principal, [row.id for row in rows]) if search.fields and rows else {}
-        documents, warnings = await self._filled(search, "study", [qido.study_json(row) for row in rows], [firsts.get(row.id, NONE) for row in rows])
+        terms = qido.terms_of(search.query, "study", _OFFERED["study"])
+
+        def look(rows: Rows) -> tuple[list[store.StudyRow], dict[int, Holder]]:
+            found = store.study_rows(rows, asked.principal, terms or [], search.limit + 1, search.offset)
+            return found, dict(store.first_series(rows, asked.principal, [row.id for row in found])) if search.fields else {}
+
+        found, firsts = ([], {}) if terms is None else await self.viewing.resources.db.ask(look)
+        documents, warnings = await self._filled(search, "study", [qido.study_json(row) for row in found], [firsts.get(row.id, NONE) for row in found])
         await _answer(asked, documents, search, warnings)
 
     async def series(self, asked: Asked) -> None:
         search = _search(asked)
-        here, _ = qido.conditions(search.query, store.columns_of("series"))
-        if qido.hopeless(here):
-            await _answer(asked, [], search, [])
-            return
-        if "study" in asked.scope["path_params"]:
-            here.append(store.StudyOf.uid == asked.path("study"))
-        async with self.viewing.resources.db.read() as session:
-            rows = await store.series_rows(session, asked.principal, here, search.limit + 1, search.offset)
-        documents, warnings = await self._filled(search, "series", [qido.series_json(row) for row in rows], [(row.id, row.metadata_key) for row in rows])
+        terms = _below(asked, qido.terms_of(search.query, "series", _OFFERED["series"]))
+        found: list[store.SeriesRow] = []
+        if terms is not None:
+            found = await self.viewing.resources.db.ask(lambda rows: store.series_rows(rows, asked.principal, terms, search.limit + 1, search.offset))
+        documents, warnings = await self._filled(search, "series", [qido.series_json(row) for row in found], [(row.id, row.metadata_key) for row in found])
         await _answer(asked, documents, search, warnings)
 
     async def instances(self, asked: Asked) -> None:
         search = _search(asked)
-        here, _ = qido.conditions(search.query, store.columns_of("instance"))
-        if qido.hopeless(here):
-            await _answer(asked, [], search, [])
-            return
-        named = {qido.keyword_of(name) for name, value in search.query if name not in qido.CONTROL and not is_universal(value)}
-        of_address = asked.scope["path_params"]
-        if "study" in of_address:
-            here.append(store.StudyOf.uid == asked.path("study"))
-        if "series" in of_address:
-            here.append(Series.uid == asked.path("series"))
-        narrow = bool(of_address) or not named.isdisjoint(qido.NARROW)
-        of_patient = not named.isdisjoint(("PatientID", "PatientName"))
-        async with self.viewing.resources.db.read() as session:
-            rows = await store.instance_rows(session, asked.principal, here, search.limit + 1, search.offset, of_patient=of_patient, narrow=narrow)
-        holders = [(row.series_id, row.metadata_key) for row in rows]
-        documents, warnings = await self._filled(search, "instance", [qido.instance_json(row) for row in rows], holders)
+        terms = _below(asked, qido.terms_of(search.query, "instance", _OFFERED["instance"]))
+        found: list[store.InstanceRow] = []
+        if terms is not None:
+            found = await self.viewing.resources.db.ask(lambda rows: store.instance_rows(rows, asked.principal, terms, search.limit + 1, search.offset))
+        holders = [(row.series_id, row.metadata_key) for row in found]
+        documents, warnings = await self._filled(search, "instance", [qido.instance_json(row) for row in found], holders)
         await _answer(asked, documents, search, warnings)
 
     async def _filled(self, search: _Search, level: str, documents: list[qido.Json], holders: Sequence[Holder]) -> tuple[list[qido.Json], list[str]]:

@@ -1,0 +1,147 @@
+"""What may be seen, and where its bytes lie."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from isocenter.audit import record_view
+from isocenter.auth import Principal
+from isocenter.db import upsert_ignore
+from isocenter.grants import resources_visible_to, series_visible_to
+from isocenter.models import AuditEvent, CaseStudy, Instance, Resource, Series, Slide, Study, now
+
+# The grants' own subqueries name Study: the study that a query joins is another one.
+StudyOf = aliased(Study)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSeen:
+    """A series as one account may see it. ``held``: its pixels wait for a look, only reviewers get this far."""
+
+    id: int
+    uid: str
+    study_uid: str
+    format: str
+    modality: str
+    held: bool
+    metadata_key: str | None
+    thumbnail_key: str | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSeen:
+    """Where an instance's bytes lie. Offsets are those of ``isocenter.imaging.frames``."""
+
+    sop_uid: str
+    object_key: str
+    sha256: str
+    size_bytes: int
+    media_type: str
+    transfer_syntax_uid: str
+    frames: int
+    pixel_offset: int | None
+    frame_bytes: int | None
+    frame_index: tuple[tuple[int, int], ...] | None
+    frame_index_key: str | None
+    held: bool
+
+
+async def series_seen(session: AsyncSession, principal: Principal, uid: str) -> SeriesSeen | None:
+    """None for an unknown UID and for one this account may not see: both are 404."""
+    query = select(Series, StudyOf.uid).join(StudyOf, StudyOf.id == Series.study_id).where(Series.uid == uid, series_visible_to(principal))
+    row = (await session.execute(query)).first()
+    if row is None:
+        return None
+    series, study_uid = row
+    return SeriesSeen(
+        series.id, series.uid, study_uid, series.format, series.modality, series.state != "visible", series.metadata_key, series.thumbnail_key, series.revision
+    )
+
+
+async def instances_of(session: AsyncSession, series_id: int) -> list[InstanceSeen]:
+    """Current instances of a series in geometric order."""
+    query = select(Instance).where(Instance.series_id == series_id, Instance.generation == 0, Instance.deleted_at.is_(None))
+    rows = (await session.scalars(query.order_by(Instance.number, Instance.sop_uid))).all()
+    return [
+        InstanceSeen(
+            row.sop_uid, row.object_key, row.object_sha256, row.size_bytes, row.media_type, row.transfer_syntax_uid, row.frames, row.pixel_offset,
+            row.frame_bytes, tuple((offset, length) for offset, length in row.frame_index) if row.frame_index else None, row.frame_index_key,
+            row.state != "visible",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SlideSeen:
+    """Micrometres a pixel, power of the objective, and where the tile index lies."""
+
+    mpp: float | None
+    objective_power: float | None
+    tile_index_key: str | None
+
+
+async def slide_seen(session: AsyncSession, series_id: int) -> SlideSeen | None:
+    row = await session.scalar(select(Slide).where(Slide.series_id == series_id))
+    return None if row is None else SlideSeen(row.mpp, row.objective_power, row.tile_index_key)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSeen:
+    """A DICOM object that is no image, of one study. ``held``: not released, only reviewers get this far."""
+
+    sha256: str
+    object_key: str
+    size_bytes: int
+    held: bool
+
+
+async def dicom_resources(session: AsyncSession, principal: Principal, series_id: int) -> list[ResourceSeen]:
+    """Those of the series' study, and those of its cases that name no study, that this account may see; oldest first, each content once.
+
+    What a person added to a case has the media type that the browser said: unknown ones are looked into as well.
+    """
+    study = select(Series.study_id).where(Series.id == series_id).scalar_subquery()
+    cases = select(CaseStudy.case_id).where(CaseStudy.study_id == study)
+    query = select(Resource).where(
+        or_(Resource.study_id == study, and_(Resource.study_id.is_(None), Resource.case_id.in_(cases))),
+        Resource.media_type.in_(("application/dicom", "application/octet-stream")),
+        resources_visible_to(principal),
+    )
+    found: dict[str, ResourceSeen] = {}
+    for row in await session.scalars(query.order_by(Resource.id)):
+        found.setdefault(row.sha256, ResourceSeen(row.sha256, row.object_key, row.size_bytes, row.state != "visible"))
+    return list(found.values())
+
+
+async def note_resource(session: AsyncSession, principal: Principal, seen: ResourceSeen) -> None:
+    """One view event per account, object and hour, of its own for what is held."""
+    if seen.held:
+        await _once_an_hour(session, principal, "view-held", f"resource:{seen.sha256}")
+    else:
+        await record_view(session, principal, f"resource:{seen.sha256}")
+
+
+async def note_view(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:
+    """One view event per account, study and hour; pixels that are held get an event of their own per series and hour."""
+    await record_view(session, principal, f"study:{seen.study_uid}")
+    if seen.held:
+        await _once_an_hour(session, principal, "view-held", f"series:{seen.uid}")
+
+
+async def note_download(session: AsyncSession, principal: Principal, seen: SeriesSeen) -> None:
+    """One download event per account, series and hour."""
+    await _once_an_hour(session, principal, "download", f"series:{seen.uid}")
+
+
+async def _once_an_hour(session: AsyncSession, principal: Principal, verb: str, subject: str) -> None:
+    moment = now()
+    once = hashlib.sha256(f"{verb}|{principal.name}|{subject}|{moment:%Y%m%d%H}".encode()).hexdigest()
+    row = {"at": moment, "actor": principal.name, "verb": verb, "subject": subject, "request_id": principal.request_id, "once_key": once}
+    await upsert_ignore(session, AuditEvent.__table__, [row])
