@@ -18,15 +18,11 @@ from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, Link
-from services.ingest.cases import aggregate_case
-from services.ingest.label import label_report
-from services.ingest.label_records import SpokenReport
-from services.ingest.report_records import ReportKind, Sections
-from services.ingest.ruleset import rule_set
+from services.ingest.case_reading import Books, CaseTask, WrittenReport, not_read, read_cases
 from services.ingest.stages import thirds, voices
 from services.ingest.stages.answers import Answer, Question, case_row, report_row, text_of, third_row, voice_row
 from services.ingest.stages.context import Context
-from services.ingest.stages.telling import is_told, schemes_of, tells, told
+from services.ingest.stages.telling import is_told, schemes_of
 from services.ingest.store import imports, policies, reviews
 from services.ingest.store.texts import texts_of_cases
 from services.ingest.voice import Example, Voice, audited, join, priority
@@ -60,7 +56,10 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         questions = await _questions(session, case_ids, chosen)
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
-    answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
+    documents = {row.id: (row.code, row.definition) for row in diseases.values()}
+    learnt = await _learnt(context, documents, taught, decided)
+    read = await _read(context, documents, questions)
+    answers = await asyncio.to_thread(lambda: [_joined(q, answer, learnt, decided) for q, answer in zip(questions, read, strict=True)])
     said = {(q.case_id, q.scheme.id): (a.last, text_of(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None and not is_told(a.case)}
     third = await thirds.spoken(context.resources, said)
     answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
@@ -91,30 +90,36 @@ async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Map
     return questions
 
 
-def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
-    if tells(definition, question.scheme.code):
-        return Answer(*told(definition, question.scheme.code, question.texts))
-    rules = rule_set(definition, question.scheme.code)
-    spoken = [(text, label_report(rules, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts]
-    if not spoken:
-        return Answer((), None)
-    case = aggregate_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in spoken])
-    return Answer(tuple(spoken), case)
+async def _read(context: Context, documents: Mapping[int, tuple[str, dict[str, Any]]], questions: Sequence[Question]) -> list[Answer]:
+    """What the rules answer; read by the workers of the import, a case at once for all its schemes. documents: disease -> (code, document)."""
+    places: dict[int, list[int]] = {}
+    for n, question in enumerate(questions):
+        places.setdefault(question.case_id, []).append(n)
+    tasks = []
+    for own in places.values():
+        first = questions[own[0]]
+        reports = tuple(WrittenReport(text.key, text.kind, text.date, text.sections) for text in first.texts)
+        tasks.append(CaseTask(documents[first.disease_id][0], tuple(questions[n].scheme.code for n in own), reports))
+    books = Books({documents[disease][0]: documents[disease][1] for disease in {q.disease_id for q in questions}})
+    answers = [Answer((), None)] * len(questions)
+    for own, readings in zip(places.values(), await context.pool.run(read_cases, books, tasks, not_read), strict=True):
+        for n, reading in zip(own, readings, strict=True):
+            answers[n] = Answer(tuple((questions[n].texts[place], label) for place, label in reading.reports), reading.case)
+    return answers
 
 
-def _answers(
-    definitions: Mapping[int, DiseaseDefinition], questions: Sequence[Question], taught: Sequence[Question], decided: Mapping[int, Mapping[int, str]]
-) -> tuple[list[Answer], dict[int, Voice]]:
-    """The answers, and the voice of every scheme that has learnt enough."""
+async def _learnt(
+    context: Context, documents: Mapping[int, tuple[str, dict[str, Any]]], taught: Sequence[Question], decided: Mapping[int, Mapping[int, str]]
+) -> dict[int, Voice]:
+    """The voice of every scheme that has learnt enough."""
+    taught = [question for question in taught if question.case_id in decided.get(question.scheme.id, {})]
     examples: dict[int, list[Example]] = {}
-    for question in taught:
-        value = decided.get(question.scheme.id, {}).get(question.case_id)
-        case = _answer(definitions[question.disease_id], question).case if value else None
-        if value and case is not None:
-            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, text_of(question), case, value))
-    learnt = {scheme: voice for scheme, own in examples.items() if (voice := voices.trained(tuple(own))) is not None}
-    answers = [_answer(definitions[q.disease_id], q) for q in questions]
-    return [_joined(q, answer, learnt, decided) for q, answer in zip(questions, answers, strict=True)], learnt
+    for question, answer in zip(taught, await _read(context, documents, taught), strict=True):
+        if answer.case is not None:
+            value = decided[question.scheme.id][question.case_id]
+            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, text_of(question), answer.case, value))
+    voices_of = await asyncio.to_thread(lambda: {scheme: voices.trained(tuple(own)) for scheme, own in examples.items()})
+    return {scheme: voice for scheme, voice in voices_of.items() if voice is not None}
 
 
 def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
