@@ -69,7 +69,10 @@ def told_report(
     texts = sections.as_dict()
     for name in _READ[kind]:
         if text := texts.get(name, ""):
-            found = _subtypes(said or label_report(rules, sections, kind, body_part)) if scheme.told == "subtype" else list(_places(rules, scheme.told, name, text, kind))
+            if scheme.told == "subtype":
+                found = _subtypes(said or label_report(rules, sections, kind, body_part))
+            else:
+                found = list(_places(rules, scheme.told, name, text, kind))
             found = [place for place in found if place.value in order]
             if found:
                 return _label(rules, scheme, found, max(found, key=lambda place: (order[place.value], -place.start)))

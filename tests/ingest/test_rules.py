@@ -209,6 +209,8 @@ async def test_wanted_error_when_set_then_the_threshold_follows_decisions_and_is
     assert (view["wanted_error"], view["counts_from"], view["found"]["basis"]) == (0.01, 0.9, "assumed")
     await ingest_here.call("PUT", "/rules/liver/schemes/malignancy/wanted-error", {"wanted_error": 0.9}, status=422)
     await ingest_here.call("PUT", "/rules/liver/schemes/grade-of-nothing/wanted-error", {"wanted_error": 0.01}, status=422)
+    await ingest_here.call("PUT", "/rules/liver/schemes/li-rads/wanted-error", {"wanted_error": 0.01}, status=422)  # told outright
+    assert [scheme["code"] for scheme in (await ingest_here.call("GET", "/rules/liver"))["schemes"]] == ["malignancy"]
     # All three sure labels turn out wrong: 1 in 100 cannot hold, so nothing goes without a person any more.
     async with ingest_here.resources.db.read() as session:
         keys = list(await session.scalars(select(Case.key).join(CaseLabel).where(CaseLabel.state == "sure")))
