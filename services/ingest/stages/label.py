@@ -57,11 +57,18 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         questions = await _questions(session, case_ids, chosen)
         decided = await voices.decided(session, {q.scheme.id for q in questions})
         told = {scheme: Precedents(own) for scheme, own in (await precedents.decided(session, {q.scheme.id for q in questions})).items()}
-        taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
+        rules = {q.scheme.id: definitions[q.disease_id].sha256 for q in questions}
+        kept = voices.kept_voices(context.resources.db)
+        unlearnt = kept.missing(decided, rules)
+        taught = await _questions(session, sorted({case for values in unlearnt.values() for case in values}), chosen) if unlearnt else []
+        answered = await _answered(session, case_ids)
     documents = {row.id: (row.code, row.definition) for row in diseases.values()}
-    learnt = await _learnt(context, documents, taught, decided)
+    fresh = await _learnt(context, documents, taught, unlearnt)
+    for scheme, own in unlearnt.items():
+        kept.keep(scheme, own, rules[scheme], fresh.get(scheme))
+    learnt = kept.of(decided)
     read = await _read(context, documents, questions)
-    answers = await asyncio.to_thread(lambda: [_joined(q, answer, learnt, decided, told) for q, answer in zip(questions, read, strict=True)])
+    answers = await asyncio.to_thread(lambda: [_joined(q, answer, learnt, answered, told) for q, answer in zip(questions, read, strict=True)])
     said = {
         (q.case_id, q.scheme.id): (a.last, text_of(q))
         for q, a in zip(questions, answers, strict=True)
@@ -114,6 +121,12 @@ async def _read(context: Context, documents: Mapping[int, tuple[str, dict[str, A
     return answers
 
 
+async def _answered(session: AsyncSession, case_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """(case, scheme) that a person decided."""
+    statement = select(CaseLabel.case_id, CaseLabel.scheme_id).where(CaseLabel.state == "decided")
+    return {(case, scheme) for case, scheme in await imports.chunked(session, statement, CaseLabel.case_id, case_ids)}
+
+
 async def _learnt(
     context: Context, documents: Mapping[int, tuple[str, dict[str, Any]]], taught: Sequence[Question], decided: Mapping[int, Mapping[int, str]]
 ) -> dict[int, Voice]:
@@ -128,16 +141,14 @@ async def _learnt(
     return {scheme: voice for scheme, voice in voices_of.items() if voice is not None}
 
 
-def _joined(
-    question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]], told: Mapping[int, Precedents]
-) -> Answer:
+def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], answered: set[tuple[int, int]], told: Mapping[int, Precedents]) -> Answer:
     """With what people decided of the same words or, where nobody did, what the learnt voice says."""
     text = text_of(question)
     case = answer.case
     if case is None or is_told(case) or not text:
         return answer
     answer = replace(answer, wording=wording_of(question, answer))
-    if question.case_id in decided.get(question.scheme.id, {}):
+    if (question.case_id, question.scheme.id) in answered:  # a decision is not its own precedent
         return answer
     if (known := told.get(question.scheme.id)) is not None and (joined := known.join(case, answer.wording)) is not None:
         return replace(answer, joined=joined, voice=ALIKE, followed=tuple(one.review for one in known.of(answer.wording)))

@@ -84,6 +84,7 @@ export default {
   labels: { title: '标注', reopen: '重新审核', decide: '去判定', none: '此病例还没有任何标注。', rules: '规则 {n}' },
   labelSource: { rule: '规则', model: '模型', reviewer: '审核人员', provided: '随数据提供' },
   labelReason: {
+    'decided-like': '依照相同措辞的既有判定', 'decided-otherwise': '相同措辞曾被判定为其他类别', 'decided-contradict': '相同措辞的判定不一致', 'not-read': '规则未能读取',
     told: '报告所写', malignant: '恶性表述', benign: '良性表述', category: '依据分类', 'nothing-found': '未见异常', treated: '治疗后', nondiagnostic: '无法诊断', imaging: '以影像为准', pathology: '以病理为准', both: '两者一致', provided: '随数据提供', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'decided-by-reviewer': '审核人员判定',
     conflict: '报告相互矛盾', hedged: '措辞不确定', 'no-evidence': '未找到依据', 'low-confidence': '把握不足', 'no-report': '没有报告', 'no-conclusion': '没有结论', 'other-organ': '涉及其他器官', 'imaging-contradicts': '影像结论相反', 'pathology-contradicts': '病理结论相反', 'provided-contradicts': '与提供的标注相反', 'mass-unexplained': '占位未作解释', 'tissue-advised': '建议取组织学诊断', 'negated-far': '否定词距离较远', 'category-contradicted': '分类与文字矛盾', 'link-unsure': '关联不确定', 'contradicts-decision': '与已有判定相反', 'label-reopened': '重新审核', reopened: '重新审核', uncertain: '措辞不确定',
   },
