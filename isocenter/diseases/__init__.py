@@ -80,6 +80,9 @@ class DiseaseDefinition:
     number: int  # of the rule set
     sha256: str  # of the TOML bytes
 
+    def __hash__(self) -> int:  # of the content, which its name stands for: a key of compiled rules, asked for every report
+        return hash(self.sha256)
+
     def scheme(self, code: str = "") -> LabelScheme:
         """The scheme of that code, or the first; KeyError when there is none such."""
         for scheme in self.schemes:

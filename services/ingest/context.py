@@ -7,6 +7,7 @@ After NegEx (Chapman 2001) and ConText (Harkema 2009): cue words with a reach in
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,7 @@ _NEW_CLAUSE = re.compile(
 _ZH_GO_ON = re.compile(r"[，,]\s*(?:及|或|和|亦|也|并|以及|且|、|与)")
 SENTENCE_CHARACTERS_MAX = 600
 _TOKENS_BEFORE = 9
+_LOOK_BEHIND = 8  # characters before a sentence that a cue may look at
 _FAR = "negated-far"
 
 
@@ -86,17 +88,48 @@ def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return [(a, b) for a, b in cuts if text[a:b].strip()]
 
 
+class Clauses:
+    """The sentences of one legible text and the cues of each, found when they are first asked for. Made by :func:`clauses_of`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.bounds = sentences(text)
+        self._starts = [start for start, _ in self.bounds]
+        self._cues: dict[int, list[Cue]] = {}
+
+    def at(self, place: int) -> int:
+        """The ordinal of the sentence that holds this character, or the last one before it; the text must have a sentence."""
+        return max(0, bisect_right(self._starts, place) - 1)
+
+    def cues(self, ordinal: int) -> list[Cue]:
+        if ordinal not in self._cues:
+            self._cues[ordinal] = cues_in(self.text, *self.bounds[ordinal])
+        return self._cues[ordinal]
+
+
+@lru_cache(maxsize=8)  # a text is asked about by every scheme of a disease in turn
+def clauses_of(text: str) -> Clauses:
+    """The sentences of a legible text."""
+    return Clauses(text)
+
+
 def cues_in(text: str, start: int, end: int) -> list[Cue]:
     """Cues of one sentence, in order; of overlapping ones the longest stays (不能除外 hides 除外)."""
+    low = max(0, start - _LOOK_BEHIND)
+    return [Cue(c.kind, c.reach, c.gap, c.start + low, c.end + low, c.han) for c in _cues(text[low:end], start - low)]
+
+
+@lru_cache(maxsize=4096)  # the sentences of a hospital repeat: half of a report is said of others too
+def _cues(text: str, start: int) -> tuple[Cue, ...]:
     found = []
     for order, rule in enumerate(_rules()):
-        for match in rule.pattern.finditer(text, start, end):
+        for match in rule.pattern.finditer(text, start):
             if match.end() > match.start():
                 cue = Cue(rule.kind, rule.reach, rule.gap, match.start(), match.end(), bool(_HAN.search(match[0])))
                 found.append((-(match.end() - match.start()), rule.reach == "after", order, cue))
-    ground = Ground(end)
+    ground = Ground(len(text))
     kept = [cue for *_, cue in sorted(found, key=lambda item: item[:3]) if ground.claim(cue.start, cue.end)]
-    return sorted(kept, key=lambda cue: cue.start)
+    return tuple(sorted(kept, key=lambda cue: cue.start))
 
 
 def contexts_of(text: str, sentence: tuple[int, int], span: tuple[int, int], cues: Sequence[Cue]) -> frozenset[str]:

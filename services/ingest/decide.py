@@ -39,7 +39,7 @@ from isocenter.models import (
 from isocenter.resources import Resources
 from services.ingest import second, settle
 from services.ingest.records import Outcome
-from services.ingest.stages import thresholds, voices
+from services.ingest.stages import precedents, thresholds, voices
 from services.ingest.stages.again import reopen_items
 from services.ingest.stages.answers import fingerprint
 from services.ingest.store import clinical, imports, reviews
@@ -77,6 +77,8 @@ async def undo(session: AsyncSession, who: Principal, review: Review) -> None:
     if decision.undo is None:
         raise Conflict("This answer removed bytes or started work that cannot be taken back; reopen the case's label or import again.")
     await _put_back(session, decision.undo)
+    if review.kind == "label":
+        await precedents.followers_again(session, review)
     decision.undone_at = now()
     review.state = "open"
     review.revision += 1
@@ -151,7 +153,7 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
         value=value,
         source="reviewer",
         confidence=1.0,
-        evidence=[{"review": review.key}],
+        evidence=[{"review": review.key, "wording": str(review.proposal.get("wording") or ""), "reason": str(review.proposal.get("reason") or "")}],
         reason="",
         decided_by=who.name,
         created_at=now(),
@@ -170,6 +172,7 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
     await session.flush()
     await thresholds.learn(session, scheme)
     await voices.ask_again(session, scheme)
+    await precedents.ask_again(session, review)
     await second.ask_second(session, review, who.name)
     return {"case_label": before}
 
@@ -205,9 +208,7 @@ async def _link(session: AsyncSession, _resources: Resources, who: Principal, re
     before: list[dict[str, Any]] = []
     chosen: Report | None = reports.get(value)
     for key, report in sorted(reports.items()):
-        link = await session.scalar(
-            select(Link).where(Link.study_id == study.id, Link.report_id == report.id).order_by(Link.generation.desc()).limit(1)
-        )
+        link = await session.scalar(select(Link).where(Link.study_id == study.id, Link.report_id == report.id).order_by(Link.generation.desc()).limit(1))
         if link is None:
             continue
         before.append({"id": link.id, "state": link.state, "active": link.active})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from services.ingest.anatomy import UNSPECIFIC, OrganWord, Scope, anatomy, organ_words
-from services.ingest.context import Cue, contexts_of, cues_in, sentences
+from services.ingest.context import clauses_of, contexts_of
 from services.ingest.legible import legible
 from services.ingest.report_records import ReportKind
 from services.ingest.ruleset import FUZZY_HAN_MIN, RuleSet, TermRule
@@ -54,21 +53,17 @@ def mentions_in(rules: RuleSet, section: str, source: str, kind: ReportKind, sco
     hits = _hits(rules, text, kind)
     if not hits:
         return []
-    bounds = sentences(text)
-    starts = [start for start, _ in bounds]
+    clauses = clauses_of(text)
     found: list[Mention] = []
-    cues: dict[int, list[Cue]] = {}
     nearby: dict[int, list[OrganWord]] = {}
     organs = organ_words(text) + [
         OrganWord(rules.disease.organ, match.start(), match.end()) for match in rules.organ_words.finditer(text)
     ]
     for hit in hits:
-        n = max(0, bisect_right(starts, hit.start) - 1)
-        sentence = bounds[n]
-        if n not in cues:
-            cues[n] = cues_in(text, *sentence)
+        n = clauses.at(hit.start)
+        sentence = clauses.bounds[n]
         span = (hit.start, min(hit.end, sentence[1]))
-        contexts = frozenset() if hit.rule.fixed else contexts_of(text, sentence, span, cues[n])
+        contexts = frozenset() if hit.rule.fixed else contexts_of(text, sentence, span, clauses.cues(n))
         if n not in nearby:
             nearby[n] = [word for word in organs if sentence[0] <= word.start < sentence[1]]
         if not _fits(rules, hit, text, nearby[n], scope):

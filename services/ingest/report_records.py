@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from services.ingest.records import Outcome
@@ -118,12 +118,14 @@ class Sections:
 
     def as_dict(self) -> dict[str, str]:
         """Sections that hold text, in reading order."""
-        return {name: text for name, text in asdict(self).items() if text}
+        return {name: text for name in _SECTION_NAMES if (text := getattr(self, name))}
 
     @classmethod
     def from_dict(cls, texts: Mapping[str, str]) -> Sections:
-        names = {item.name for item in fields(cls)}
-        return cls(**{name: text for name, text in texts.items() if name in names})
+        return cls(**{name: text for name, text in texts.items() if name in _SECTION_NAMES})
+
+
+_SECTION_NAMES = tuple(item.name for item in fields(Sections))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

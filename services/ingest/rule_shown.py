@@ -54,6 +54,7 @@ async def proposal(session: AsyncSession, row: RuleProposal, disease: Disease) -
         failed=counted["failed"],
         case_moves=_moves(counted["case_moves"]),
         report_moves=_moves(counted["report_moves"]),
+        told_moves={code: _moves(moves) for code, moves in sorted(counted.get("told_moves", {}).items())},
         old=_rates(counted, "old"),
         new=_rates(counted, "new"),
         decided=counted["decided"]["cases"],

@@ -7,7 +7,7 @@ rule of the contrary meaning spoke too (conflicts), and how often a definite lab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from isocenter.diseases import definition_of
@@ -16,6 +16,7 @@ from services.ingest.label import label_report
 from services.ingest.label_records import CaseLabel, ReportLabel, SpokenReport
 from services.ingest.report_records import ReportKind, Sections
 from services.ingest.ruleset import RuleSet, rule_set
+from services.ingest.told import told_case, told_report
 
 REVIEW = "review"
 NONE = "none"
@@ -55,6 +56,7 @@ class OldCase:
     old_sure: bool
     old_reason: str
     decided: str
+    told: Mapping[str, str] = field(default_factory=dict)  # scheme of what reports tell outright -> the class that stands
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,6 +72,7 @@ def empty() -> dict[str, Any]:
         "reports": 0,
         "failed": 0,
         "case_moves": {},
+        "told_moves": {},
         "report_moves": {},
         "sure": {"old": 0, "new": 0},
         "reasons": {"old": {}, "new": {}},
@@ -101,6 +104,7 @@ def _tally(compiled: RuleSet, threshold: float, chunk: Chunk) -> dict[str, Any]:
         spoken = [(report, label_report(compiled, Sections.from_dict(report.sections), ReportKind(report.kind))) for report in case.reports]
         for report, label in spoken:
             _count_report(made, case, report, label)
+        _count_told(made, compiled, case, [label for _, label in spoken])
         new = aggregate_case([SpokenReport(r.key, ReportKind(r.kind), label, r.date) for r, label in spoken]) if spoken else None
         if new is not None:
             _count_case(made, case, new, threshold, next((label for r, label in spoken if r.key == new.report), None))
@@ -121,6 +125,20 @@ def _count_report(made: dict[str, Any], case: OldCase, report: OldReport, label:
         spans = [{"section": e.section, "start": e.start, "end": e.end, "rule": e.rule, "meaning": e.meaning} for e in label.evidence if e.used]
         told = {"case": case.key, "report": report.key, "old": report.old, "new": label.value, "reason": label.reason}
         made["sample"].append(told | {"spans": spans[:SPANS_MAX]})
+
+
+def _count_told(made: dict[str, Any], compiled: RuleSet, case: OldCase, said: Sequence[ReportLabel]) -> None:
+    """The schemes of what reports tell outright: scheme -> moves of the cases that had or get a class."""
+    for scheme in compiled.disease.schemes:
+        if scheme.told:
+            found = []
+            for report, label in zip(case.reports, said, strict=True):
+                told = told_report(compiled, scheme, Sections.from_dict(report.sections), ReportKind(report.kind), said=label)
+                if told is not None:
+                    found.append(SpokenReport(report.key, ReportKind(report.kind), told, report.date))
+            new, old = told_case(found), case.told.get(scheme.code, NONE)
+            if new is not None or old != NONE:
+                _add(made["told_moves"].setdefault(scheme.code, {}), f"{old}>{new.value if new is not None else NONE}")
 
 
 def _count_case(made: dict[str, Any], case: OldCase, new: CaseLabel, threshold: float, deciding: ReportLabel | None) -> None:
@@ -150,7 +168,7 @@ def _add(counts: dict[str, int], key: str) -> None:
 
 def added(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """Both tallies as one; the sample keeps the first few of every move."""
-    made = {key: _sum(a[key], b[key]) for key in empty() if key != "sample"}
+    made = {key: _sum(a.get(key, {}), b.get(key, {})) for key in empty() if key != "sample"}
     kept: list[dict[str, Any]] = []
     moves: dict[str, int] = {}
     for item in (*a["sample"], *b["sample"]):

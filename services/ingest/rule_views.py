@@ -106,6 +106,7 @@ class Proposal(ProposalLine):
     failed: int
     case_moves: list[Move]
     report_moves: list[Move]
+    told_moves: dict[str, list[Move]] = Field(description="Of the schemes that reports tell outright, by code: cases that have or would get a class.")
     old: Rates
     new: Rates
     decided: int

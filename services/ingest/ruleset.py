@@ -95,9 +95,13 @@ def _text(name: str) -> str:
     return files("services.ingest").joinpath(f"rules/{name}").read_text("utf-8")
 
 
-@lru_cache(maxsize=64)
 def rule_set(disease: DiseaseDefinition, scheme: str = "") -> RuleSet:
     """The compiled rules of a disease for one of its schemes. InvalidInput when a pattern does not compile."""
+    return _rule_set(disease, disease.scheme(scheme).code)
+
+
+@lru_cache(maxsize=64)
+def _rule_set(disease: DiseaseDefinition, scheme: str) -> RuleSet:
     words: dict[str, TermRule] = {}
     patterns: list[tuple[TermRule, re.Pattern[str]]] = []
     for item in general()["terms"]:
@@ -114,11 +118,10 @@ def rule_set(disease: DiseaseDefinition, scheme: str = "") -> RuleSet:
     plurals = {f"{word}s": rule for word, rule in words.items() if re.search(r"[a-rt-xz]$", word)}
     words = plurals | words
     language_bytes = "".join(_text(name) for name in ("general.toml", "language.toml", "anatomy.toml", "told.toml")).encode()
-    chosen = disease.scheme(scheme)
     return RuleSet(
         disease=disease,
-        scheme=chosen.code,
-        code=f"{disease.code}.{chosen.code}",
+        scheme=scheme,
+        code=f"{disease.code}.{scheme}",
         number=max(disease.number, int(general()["number"]), int(language()["number"])),
         sha256=hashlib.sha256(disease.sha256.encode() + language_bytes).hexdigest(),
         words=words,

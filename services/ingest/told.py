@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from isocenter.diseases import LabelScheme
-from services.ingest.context import contexts_of, cues_in, sentences
+from services.ingest.context import clauses_of, contexts_of
 from services.ingest.label import label_report, speaks_of
 from services.ingest.label_records import CaseLabel, Evidence, ReportLabel, SpokenReport
 from services.ingest.legible import Legible, legible
@@ -56,15 +56,23 @@ def _rules() -> Mapping[str, _ToldRule]:
     return {item["code"]: _ToldRule(tuple(map(re.compile, item["patterns"])), item.get("values", {})) for item in body["told"]}
 
 
-def told_report(rules: RuleSet, scheme: LabelScheme, sections: Sections, kind: ReportKind, body_part: str = "") -> ReportLabel | None:
-    """The class of ``scheme`` (its ``told`` says which rule) that this report tells, or None. ``rules``: the disease's, of any scheme."""
+def told_report(
+    rules: RuleSet, scheme: LabelScheme, sections: Sections, kind: ReportKind, body_part: str = "", said: ReportLabel | None = None
+) -> ReportLabel | None:
+    """The class of ``scheme`` (its ``told`` says which rule) that this report tells, or None.
+
+    ``rules``: the disease's, of any scheme; ``said``: what they made of this report already, so that it is not read twice.
+    """
     if not speaks_of(rules, sections, body_part) or (scheme.told in _OF_TISSUE and kind is not ReportKind.PATHOLOGY):
         return None
     order = {item.value: n for n, item in enumerate(scheme.classes)}
     texts = sections.as_dict()
     for name in _READ[kind]:
         if text := texts.get(name, ""):
-            found = _subtypes(rules, sections, kind, body_part) if scheme.told == "subtype" else list(_places(rules, scheme.told, name, text, kind))
+            if scheme.told == "subtype":
+                found = _subtypes(said or label_report(rules, sections, kind, body_part))
+            else:
+                found = list(_places(rules, scheme.told, name, text, kind))
             found = [place for place in found if place.value in order]
             if found:
                 return _label(rules, scheme, found, max(found, key=lambda place: (order[place.value], -place.start)))
@@ -87,9 +95,11 @@ def _label(rules: RuleSet, scheme: LabelScheme, found: Sequence[_Told], best: _T
 
 def _places(rules: RuleSet, told: str, section: str, source: str, kind: ReportKind) -> Iterator[_Told]:
     made = _legible(source)
+    clauses = clauses_of(made.text)
     for rule, start, end, value in _categories(rules, made.text, kind) if told == "category" else _written(told, made.text):
-        sentence = next((bound for bound in sentences(made.text) if bound[0] <= start < bound[1]), (0, len(made.text)))
-        contexts = contexts_of(made.text, sentence, (start, min(end, sentence[1])), cues_in(made.text, *sentence))
+        ordinal = clauses.at(start)
+        sentence = clauses.bounds[ordinal]
+        contexts = contexts_of(made.text, sentence, (start, min(end, sentence[1])), clauses.cues(ordinal))
         if contexts & _NOT_NOW or (told != "category" and contexts & _DOUBTED):
             continue
         low, high = made.span(start, end)
@@ -116,8 +126,7 @@ def _written(told: str, text: str) -> Iterator[tuple[str, int, int, str]]:
             yield f"told.{told}", match.start(), match.end(), rule.values.get(written, written)
 
 
-def _subtypes(rules: RuleSet, sections: Sections, kind: ReportKind, body_part: str) -> list[_Told]:
-    said = label_report(rules, sections, kind, body_part)
+def _subtypes(said: ReportLabel) -> list[_Told]:
     if said.value == "review" or not said.subtype:
         return []
     spans = [item for item in said.evidence if item.used] or list(said.evidence)

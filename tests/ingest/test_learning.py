@@ -11,7 +11,12 @@ from isocenter.models import Case, CaseLabel, Label, PolicyVersion
 from services.ingest.voice import DECISIONS_MIN
 
 CASES = 56
-DOUBTS = ("肝右叶{n}mm结节，快进快出，肝癌不除外，建议进一步检查。", "肝右叶{n}mm结节，水样密度，肝囊肿可能，建议随访。")
+DOUBTS = ("肝S{n}段结节，快进快出，肝癌不除外，建议进一步检查。", "肝S{n}段结节，水样密度，肝囊肿可能，建议随访。")  # no two of the same words
+SAME = (
+    "肝右叶{n}mm结节，快进快出，肝癌不除外，建议进一步检查。",
+    "肝左叶{n}mm结节，快进快出，肝癌不除外，建议进一步检查。",
+    "肝左叶{n}mm结节，快进快出，肝癌不除外，建议活检。",
+)
 
 
 async def imported(ingest: Ingest) -> dict[str, str]:
@@ -86,3 +91,40 @@ async def test_explain_when_a_reviewer_decided_then_the_decision_ends_the_chain(
     await ingest.call("GET", "/cases/LIV-999999/labels/explain", status=404)
     ingest.who = Principal(9, "reader", Role.READER)  # in no project: sees no case
     await ingest.call("GET", f"/cases/{review['case_key']}/labels/explain", status=404)
+
+
+async def test_one_decision_when_others_are_of_the_same_words_then_they_follow_it_and_come_back_when_it_is_undone(ingest_here: Ingest) -> None:
+    rows = []
+    for n in range(6):
+        name = f"病人{chr(0x4E00 + n)}"
+        write_ct(ingest_here.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=f"10{n:05}", accession=f"CT{n:05}", name=name, seed=n)
+        text = SAME[min(n, 2) if n < 3 else n % 2].format(n=n + 5)
+        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=f"10{n:05}", name=name, impression=text))
+    table = write_table(ingest_here.root / "tables" / "r.csv", rows)
+    await ingest_here.run(ingest_here.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
+    review = await ingest_here.call("POST", "/reviews/next", {"kind": "label"})
+    text = (await ingest_here.call("GET", f"/reviews/{review['key']}"))["proposal"]["reports"][0]["sections"]["impression"]
+    assert "建议进一步检查" in text  # five wait for these words, one for the others
+    answer = await ingest_here.call("POST", f"/reviews/{review['key']}/decision", {"value": "1", "revision": review["revision"]})
+    await ingest_here.settled(60)
+
+    async def states() -> list[str]:
+        async with ingest_here.resources.db.read() as session:
+            return sorted(f"{value} {state}" for value, state in (await session.execute(select(CaseLabel.value, CaseLabel.state))).tuples())
+
+    followed = await states()
+    assert followed[0] == "1 decided"
+    # what is on the decider's screen is left alone until it is answered
+    assert followed.count("1 sure") >= 3
+    assert followed.count("review review") >= 1
+    async with ingest_here.resources.db.read() as session:
+        key = (await session.scalars(select(Case.key).join(CaseLabel, CaseLabel.case_id == Case.id).where(CaseLabel.state == "sure").limit(1))).one()
+    told = await ingest_here.call("GET", f"/cases/{key}/labels/explain", params={"scheme": "malignancy"})
+    assert (told["value"], told["label"]["source"], told["label"]["reason"]) == ("1", "model", "decided-like")
+    said = told["label"]["said"][0]
+    assert (said["voice"], said["effect"], said["decisions"]) == ("decided-like", "settles", [review["key"]])
+    revision = (await ingest_here.call("GET", f"/reviews/{review['key']}"))["revision"]
+    await ingest_here.call("POST", f"/reviews/{review['key']}/undo", {"revision": revision})
+    await ingest_here.settled(60)
+    assert set(await states()) == {"review review"}
+    assert answer is not None

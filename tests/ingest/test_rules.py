@@ -22,7 +22,7 @@ from isocenter.models import AuditEvent, Case, CaseLabel, CatalogRevision, Chang
 from isocenter.resources import open_resources
 from isocenter.settings import Settings
 from services.ingest.app import create_app
-from services.ingest.rule_tally import added, empty
+from services.ingest.rule_tally import Chunk, OldCase, OldReport, Rules, added, empty, tally
 from services.ingest.rule_text import checked, conflicts, differences, line_of, text_of
 from services.ingest.store import proposals
 
@@ -110,6 +110,7 @@ async def test_rules_when_changed_then_previewed_applied_and_every_case_is_label
     view = await until(ingest, made["key"], "ready")
     assert (view["done"], view["total"], view["cases"], view["reports"], view["failed"]) == (CASES, CASES, CASES, CASES, 0)
     assert view["case_moves"] == [{"old": "review", "new": "1", "count": 3}, {"old": "0", "new": "0", "count": 3}]
+    assert view["told_moves"] == {}  # no report of these tells a subtype, stage or category
     assert (view["old"]["coverage"], view["new"]["coverage"]) == (0.5, 1.0)
     assert len(view["sample"]) == 3
     assert view["sample"][0]["sentences"][0]["text"] == "泡泡样病"
@@ -148,9 +149,10 @@ async def test_rules_when_a_case_was_decided_then_the_decision_stays_and_measure
     await until(ingest_here, made["key"], "applied")
     async with ingest_here.resources.db.read() as session:
         states = sorted((row.value, row.state) for row in await session.scalars(select(CaseLabel)))
-    assert states == [("0", "decided"), ("0", "sure"), ("0", "sure"), ("0", "sure"), ("1", "sure"), ("1", "sure")]
+    # the two others are of the words that were decided: rules that are sure of the contrary ask there as well
+    assert states == [("0", "decided"), ("0", "sure"), ("0", "sure"), ("0", "sure"), ("review", "review"), ("review", "review")]
     asked = await ingest_here.call("GET", "/reviews", params={"kind": "label"})
-    assert [item["proposal"]["reason"] for item in asked["items"]] == ["contradicts-decision"]
+    assert sorted(item["proposal"]["reason"] for item in asked["items"]) == ["contradicts-decision", "decided-otherwise", "decided-otherwise"]
 
 
 async def test_rules_when_the_service_restarts_then_preview_and_relabelling_go_on(tmp_path: Path) -> None:
@@ -209,6 +211,8 @@ async def test_wanted_error_when_set_then_the_threshold_follows_decisions_and_is
     assert (view["wanted_error"], view["counts_from"], view["found"]["basis"]) == (0.01, 0.9, "assumed")
     await ingest_here.call("PUT", "/rules/liver/schemes/malignancy/wanted-error", {"wanted_error": 0.9}, status=422)
     await ingest_here.call("PUT", "/rules/liver/schemes/grade-of-nothing/wanted-error", {"wanted_error": 0.01}, status=422)
+    await ingest_here.call("PUT", "/rules/liver/schemes/li-rads/wanted-error", {"wanted_error": 0.01}, status=422)  # told outright
+    assert [scheme["code"] for scheme in (await ingest_here.call("GET", "/rules/liver"))["schemes"]] == ["malignancy"]
     # All three sure labels turn out wrong: 1 in 100 cannot hold, so nothing goes without a person any more.
     async with ingest_here.resources.db.read() as session:
         keys = list(await session.scalars(select(Case.key).join(CaseLabel).where(CaseLabel.state == "sure")))
@@ -279,3 +283,16 @@ def test_tallies_when_added_in_parts_then_counts_add_up() -> None:
     total = added(a, b)
     assert total["case_moves"] == {"0>1": 3, "1>0": 4}
     assert total["sure"] == {"old": 0, "new": 7}
+
+
+def test_preview_when_a_category_is_read_otherwise_then_it_shows_the_moves_of_the_told_scheme() -> None:
+    document = tomllib.loads((Path(diseases.__file__).parent / "liver.toml").read_text("utf-8"))
+    reports = (OldReport("r1", "imaging", "20240101", {"exam": "上腹部MRI增强", "impression": "肝右叶结节，LR-5，考虑肝癌。"}, "1"),)
+    cases = (
+        OldCase("LIV-000001", reports, "1", True, "", "", {"li-rads": "5"}),
+        OldCase("LIV-000002", reports, "1", True, "", "", {}),
+        OldCase("LIV-000003", (), "none", False, "", "", {"li-rads": "3"}),
+    )
+    made = tally(Rules(document, "malignancy", 0.9), [Chunk(cases)])[0]
+    assert made["told_moves"] == {"li-rads": {"5>5": 1, "none>5": 1, "3>none": 1}}
+    assert added(made, made)["told_moves"]["li-rads"] == {"5>5": 2, "none>5": 2, "3>none": 2}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.ingest.label_records import CaseLabel
+from services.ingest.stages.voices import KeptVoices
 from services.ingest.voice import DECISIONS_MIN, Example, Said, Voice, audited, join, priority, train
 
 WORDS = {"1": ["不规则强化", "毛刺", "侵犯血管", "快进快出", "spiculated margin"], "0": ["边界清楚", "无强化", "水样密度", "长期稳定", "well circumscribed"]}
@@ -99,3 +100,14 @@ def test_queue_asks_the_least_sure_first_and_audits_about_the_wanted_share() -> 
     assert 300 < len(found) < 500
     assert all(0 <= share < 1 for share in found)
     assert drawn == [audited(f"case:LIV-{n:06}:malignancy", 0.02) for n in range(20_000)]
+
+
+def test_kept_voice_when_neither_decisions_nor_rules_changed_then_it_is_not_trained_again(voice: Voice) -> None:
+    kept = KeptVoices()
+    decided = {7: {1: "0", 2: "1"}}
+    assert kept.missing(decided, {7: "rules"}) == decided
+    kept.keep(7, decided[7], "rules", voice)
+    assert kept.missing(decided, {7: "rules"}) == {}
+    assert kept.of(decided) == {7: voice}
+    assert kept.missing({7: {1: "0", 2: "0"}}, {7: "rules"})
+    assert kept.missing(decided, {7: "others"})

@@ -24,7 +24,12 @@ router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 
 
 async def _schemes(session: AsyncSession, row: Disease) -> list[SchemeView]:
-    return [rule_shown.scheme(item, await thresholds.found(session, item)) for item in await policies.schemes(session, [row.id])]
+    """The schemes a threshold decides for; what a report tells outright is given or not, and has none."""
+    return [rule_shown.scheme(item, await thresholds.found(session, item)) for item in await policies.schemes(session, [row.id]) if not _told(row, item)]
+
+
+def _told(disease: Disease, item: LabelScheme) -> bool:
+    return any(entry["code"] == item.code and entry.get("told") for entry in disease.definition.get("schemes", ()))
 
 
 async def _rule_set(session: AsyncSession, row: Disease) -> RuleSetView:
@@ -182,6 +187,8 @@ async def want(opened: Opened, who: Configurer, disease: str, scheme: str, body:
         found: LabelScheme | None = next((item for item in await policies.schemes(session, [row.id]) if item.code == scheme), None)
         if found is None:
             raise InvalidInput(f"There is no label scheme {scheme} for this disease.", field="scheme")
+        if _told(row, found):
+            raise InvalidInput(f"{scheme} is what a report tells outright: there is a class or none, and no error rate to want.", field="scheme")
         before = found.wanted_error
         found.wanted_error = body.wanted_error
         found.revision += 1

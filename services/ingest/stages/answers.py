@@ -10,10 +10,13 @@ from typing import Any
 from isocenter.models import LabelScheme, now
 from services.ingest.label_records import CaseLabel as Aggregated
 from services.ingest.label_records import ReportLabel
+from services.ingest.precedent import wording
 from services.ingest.stages import thirds, voices
 from services.ingest.store.texts import Text
 from services.ingest.third import Third
 from services.ingest.voice import Joined
+
+FOLLOWED_SHOWN = 3  # decisions named in the evidence of a label that follows them, the newest
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Answer:
     voice_sha256: str = ""
     voice_policy: int | None = None
     third: Third | None = None
+    wording: str = ""  # name of the deciding conclusion's words (precedent.py)
+    followed: tuple[str, ...] = ()  # keys of the questions whose answers the joined label follows; empty when the learnt voice spoke
 
     @property
     def last(self) -> Aggregated | None:
@@ -50,6 +55,15 @@ class Answer:
 
 def text_of(question: Question) -> str:
     return voices.text_of([(text.kind, text.sections) for text in question.texts])
+
+
+def wording_of(question: Question, answer: Answer) -> str:
+    """The words that decide the case, beside what its reports of the other kind say."""
+    kinds = {text.kind for text in question.texts}
+    beside = [
+        f"{text.kind}:{said.value}" for text, said in answer.reports if "pathology" in kinds and text.kind != "pathology" and said.reason != "other-organ"
+    ]
+    return wording(text_of(question), beside)
 
 
 def fingerprint(*parts: object) -> str:
@@ -108,6 +122,8 @@ def voice_row(question: Question, answer: Answer) -> dict[str, Any]:
     assert joined is not None
     row = case_row(question, replace(answer, case=joined.case), 0)
     said = {"voice": answer.voice, "value": joined.said.value, "probability": round(joined.said.probability, 4), "effect": joined.effect}
+    if answer.followed:
+        said |= {"decisions": list(answer.followed[-FOLLOWED_SHOWN:]), "count": len(answer.followed)}
     print_ = fingerprint("voice", row["fingerprint"], answer.voice_sha256, joined.said.value, joined.effect, joined.case.confidence)
     return row | {"fingerprint": print_, "source": "model", "evidence": [*row["evidence"], said], "policy_id": answer.voice_policy}
 

@@ -21,9 +21,7 @@ from services.ingest.store import clinical, imports
 AGE_CAP_YEARS = 90
 
 
-def filled(
-    own: Sequence[int], studies: Mapping[int, StudyCapsule], reports: Mapping[int, ReportCapsule], linked: Mapping[int, Sequence[int]]
-) -> list[Filled]:
+def filled(own: Sequence[int], studies: Mapping[int, StudyCapsule], reports: Mapping[int, ReportCapsule], linked: Mapping[int, Sequence[int]]) -> list[Filled]:
     """Values for the studies of this import, patient by patient; keys are row ids as text."""
     wanted = {studies[study].number for study in own if study in studies}
     of_patient: dict[str, list[int]] = {}

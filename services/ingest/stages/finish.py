@@ -143,5 +143,3 @@ async def _label_states(session: AsyncSession, studies: set[int]) -> dict[int, s
         if study not in states or order[state] < order[states[study]]:
             states[study] = state
     return states
-
-

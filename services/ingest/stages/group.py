@@ -307,4 +307,3 @@ def _draft(context: Context, drafts: dict[str, Draft], facts: ImageFacts, read: 
         number = identity.patient_number(context.hospital, merged.patient_id, number)
     draft.capsule = StudyCapsule(context.hospital, number, merged, names)
     return draft
-

@@ -18,15 +18,12 @@ from isocenter.changes import note_changes
 from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, Link
-from services.ingest.cases import aggregate_case
-from services.ingest.label import label_report
-from services.ingest.label_records import SpokenReport
-from services.ingest.report_records import ReportKind, Sections
-from services.ingest.ruleset import rule_set
-from services.ingest.stages import thirds, voices
-from services.ingest.stages.answers import Answer, Question, case_row, report_row, text_of, third_row, voice_row
+from services.ingest.case_reading import Books, CaseTask, WrittenReport, not_read, read_cases
+from services.ingest.precedent import ALIKE, Precedents
+from services.ingest.stages import precedents, thirds, voices
+from services.ingest.stages.answers import Answer, Question, case_row, report_row, text_of, third_row, voice_row, wording_of
 from services.ingest.stages.context import Context
-from services.ingest.stages.telling import is_told, schemes_of, tells, told
+from services.ingest.stages.telling import is_told, schemes_of
 from services.ingest.store import imports, policies, reviews
 from services.ingest.store.texts import texts_of_cases
 from services.ingest.voice import Example, Voice, audited, join, priority
@@ -59,9 +56,24 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         chosen = context.options.get("schemes") or {}
         questions = await _questions(session, case_ids, chosen)
         decided = await voices.decided(session, {q.scheme.id for q in questions})
-        taught = await _questions(session, sorted({case for values in decided.values() for case in values}), chosen) if decided else []
-    answers, learnt = await asyncio.to_thread(_answers, definitions, questions, taught, decided)
-    said = {(q.case_id, q.scheme.id): (a.last, text_of(q)) for q, a in zip(questions, answers, strict=True) if a.last is not None and not is_told(a.case)}
+        told = {scheme: Precedents(own) for scheme, own in (await precedents.decided(session, {q.scheme.id for q in questions})).items()}
+        rules = {q.scheme.id: definitions[q.disease_id].sha256 for q in questions}
+        kept = voices.kept_voices(context.resources.db)
+        unlearnt = kept.missing(decided, rules)
+        taught = await _questions(session, sorted({case for values in unlearnt.values() for case in values}), chosen) if unlearnt else []
+        answered = await _answered(session, case_ids)
+    documents = {row.id: (row.code, row.definition) for row in diseases.values()}
+    fresh = await _learnt(context, documents, taught, unlearnt)
+    for scheme, own in unlearnt.items():
+        kept.keep(scheme, own, rules[scheme], fresh.get(scheme))
+    learnt = kept.of(decided)
+    read = await _read(context, documents, questions)
+    answers = await asyncio.to_thread(lambda: [_joined(q, answer, learnt, answered, told) for q, answer in zip(questions, read, strict=True)])
+    said = {
+        (q.case_id, q.scheme.id): (a.last, text_of(q))
+        for q, a in zip(questions, answers, strict=True)
+        if a.last is not None and not is_told(a.case) and not a.followed
+    }
     third = await thirds.spoken(context.resources, said)
     answers = [replace(a, third=third.get((q.case_id, q.scheme.id))) for q, a in zip(questions, answers, strict=True)]
     async with context.commit(last=last) as session:
@@ -91,43 +103,63 @@ async def _questions(session: AsyncSession, case_ids: Sequence[int], chosen: Map
     return questions
 
 
-def _answer(definition: DiseaseDefinition, question: Question) -> Answer:
-    if tells(definition, question.scheme.code):
-        return Answer(*told(definition, question.scheme.code, question.texts))
-    rules = rule_set(definition, question.scheme.code)
-    spoken = [(text, label_report(rules, Sections.from_dict(text.sections), ReportKind(text.kind))) for text in question.texts]
-    if not spoken:
-        return Answer((), None)
-    case = aggregate_case([SpokenReport(text.key, ReportKind(text.kind), label, text.date) for text, label in spoken])
-    return Answer(tuple(spoken), case)
+async def _read(context: Context, documents: Mapping[int, tuple[str, dict[str, Any]]], questions: Sequence[Question]) -> list[Answer]:
+    """What the rules answer; read by the workers of the import, a case at once for all its schemes. documents: disease -> (code, document)."""
+    places: dict[int, list[int]] = {}
+    for n, question in enumerate(questions):
+        places.setdefault(question.case_id, []).append(n)
+    tasks = []
+    for own in places.values():
+        first = questions[own[0]]
+        reports = tuple(WrittenReport(text.key, text.kind, text.date, text.sections) for text in first.texts)
+        tasks.append(CaseTask(documents[first.disease_id][0], tuple(questions[n].scheme.code for n in own), reports))
+    books = Books({documents[disease][0]: documents[disease][1] for disease in {q.disease_id for q in questions}})
+    answers = [Answer((), None)] * len(questions)
+    for own, readings in zip(places.values(), await context.pool.run(read_cases, books, tasks, not_read), strict=True):
+        for n, reading in zip(own, readings, strict=True):
+            answers[n] = Answer(tuple((questions[n].texts[place], label) for place, label in reading.reports), reading.case)
+    return answers
 
 
-def _answers(
-    definitions: Mapping[int, DiseaseDefinition], questions: Sequence[Question], taught: Sequence[Question], decided: Mapping[int, Mapping[int, str]]
-) -> tuple[list[Answer], dict[int, Voice]]:
-    """The answers, and the voice of every scheme that has learnt enough."""
+async def _answered(session: AsyncSession, case_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """(case, scheme) that a person decided."""
+    statement = select(CaseLabel.case_id, CaseLabel.scheme_id).where(CaseLabel.state == "decided")
+    return {(case, scheme) for case, scheme in await imports.chunked(session, statement, CaseLabel.case_id, case_ids)}
+
+
+async def _learnt(
+    context: Context, documents: Mapping[int, tuple[str, dict[str, Any]]], taught: Sequence[Question], decided: Mapping[int, Mapping[int, str]]
+) -> dict[int, Voice]:
+    """The voice of every scheme that has learnt enough."""
+    taught = [question for question in taught if question.case_id in decided.get(question.scheme.id, {})]
     examples: dict[int, list[Example]] = {}
-    for question in taught:
-        value = decided.get(question.scheme.id, {}).get(question.case_id)
-        case = _answer(definitions[question.disease_id], question).case if value else None
-        if value and case is not None:
-            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, text_of(question), case, value))
-    learnt = {scheme: voice for scheme, own in examples.items() if (voice := voices.trained(tuple(own))) is not None}
-    answers = [_answer(definitions[q.disease_id], q) for q in questions]
-    return [_joined(q, answer, learnt, decided) for q, answer in zip(questions, answers, strict=True)], learnt
+    for question, answer in zip(taught, await _read(context, documents, taught), strict=True):
+        if answer.case is not None:
+            value = decided[question.scheme.id][question.case_id]
+            examples.setdefault(question.scheme.id, []).append(Example(question.case_key, text_of(question), answer.case, value))
+    voices_of = await asyncio.to_thread(lambda: {scheme: voices.trained(tuple(own)) for scheme, own in examples.items()})
+    return {scheme: voice for scheme, voice in voices_of.items() if voice is not None}
 
 
-def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], decided: Mapping[int, Mapping[int, str]]) -> Answer:
-    voice = learnt.get(question.scheme.id)
+def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], answered: set[tuple[int, int]], told: Mapping[int, Precedents]) -> Answer:
+    """With what people decided of the same words or, where nobody did, what the learnt voice says."""
     text = text_of(question)
-    if voice is None or answer.case is None or is_told(answer.case) or not text or question.case_id in decided.get(question.scheme.id, {}):
+    case = answer.case
+    if case is None or is_told(case) or not text:
         return answer
-    return replace(answer, joined=join(answer.case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
+    answer = replace(answer, wording=wording_of(question, answer))
+    if (question.case_id, question.scheme.id) in answered:  # a decision is not its own precedent
+        return answer
+    if (known := told.get(question.scheme.id)) is not None and (joined := known.join(case, answer.wording)) is not None:
+        return replace(answer, joined=joined, voice=ALIKE, followed=tuple(one.review for one in known.of(answer.wording)))
+    if (voice := learnt.get(question.scheme.id)) is None:
+        return answer
+    return replace(answer, joined=join(case, voice.say([text])[0], voice), voice_sha256=voice.sha256)
 
 
 async def _named(session: AsyncSession, definition: DiseaseDefinition, question: Question, answer: Answer, learnt: Mapping[int, Voice]) -> Answer:
     """With the number of the voice that spoke, so that a label can name it."""
-    if answer.joined is None:
+    if answer.joined is None or answer.followed:
         return answer
     scope, voice = f"{definition.code}.{question.scheme.code}", learnt[question.scheme.id]
     row = await policies.ensure(session, "voice", scope, voice.body(), voice.sha256)
@@ -169,6 +201,11 @@ async def write_answers(
         provided[row.case_id, row.scheme_id] = row
     asked: list[dict[str, Any]] = []
     sure: list[str] = []
+    waiting = await precedents.waiting(session, {a.wording for a in answers if a.wording}, exclude=set(case_ids))
+    for answer in answers:
+        if answer.wording and answer.last is not None and answer.last.value == "review":
+            waiting[answer.wording] = waiting.get(answer.wording, 0) + 1
+    told = {scheme: Precedents(own) for scheme, own in (await precedents.decided(session, {q.scheme.id for q in questions})).items()}
     overruled = _overruled(questions, answers, pointers)
     for question, answer in zip(questions, answers, strict=True):
         place = (question.case_id, question.scheme.id)
@@ -192,13 +229,13 @@ async def write_answers(
         if state != "decided":
             await _point(session, place, pointers.get(place), label_id, value, state)
         if reason:
-            asked.append(label_question(question, answer, subject, reason, context))
+            asked.append(label_question(question, answer, subject, reason, context, _pressing(question, answer, waiting, told)))
         elif state == "sure":
             drawn = audited(subject, voices.AUDIT_SHARE) if answer.joined is not None else None
             if drawn is None:
                 sure.append(subject)
             else:
-                asked.append({**label_question(question, answer, subject, "audit", context), "priority": drawn / 2})
+                asked.append({**label_question(question, answer, subject, "audit", context, drawn / 2)})
     await reviews.ask(session, asked)
     await reviews.withdraw(session, "label", sure)
 
@@ -246,7 +283,17 @@ async def _point(session: AsyncSession, place: tuple[int, int], pointer: CaseLab
         pointer.revision += 1
 
 
-def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context) -> dict[str, Any]:
+def _pressing(question: Question, answer: Answer, waiting: Mapping[str, int], told: Mapping[int, Precedents]) -> float:
+    """The place of a question in the queue, low first."""
+    case, joined = answer.last, answer.joined
+    if (answer.third is not None and answer.third.effect == "disagrees") or (joined is not None and joined.effect in ("disagrees", "contradicts")):
+        return 0.0
+    own = priority(joined.said, joined.effect) if joined is not None and not answer.followed else abs((case.confidence if case else 0.5) - 0.5)
+    known = told.get(question.scheme.id) or Precedents(())
+    return known.priority(own, case, answer.wording, waiting.get(answer.wording, 1)) if case is not None else own
+
+
+def label_question(question: Question, answer: Answer, subject: str, reason: str, context: Context, pressing: float) -> dict[str, Any]:
     """What a reviewer is asked about a case's label."""
     joined = answer.joined
     case = answer.last
@@ -258,20 +305,21 @@ def label_question(question: Question, answer: Answer, subject: str, reason: str
         "confidence": round(case.confidence, 4) if case else 0.0,
         "reason": reason,
         "reports": sorted(text.key for text, _ in answer.reports),
+        "wording": answer.wording,
     }
     if joined is not None:
         proposal["voice"] = {"value": joined.said.value, "probability": round(joined.said.probability, 1), "effect": joined.effect}
+        if answer.followed:
+            proposal["voice"]["decisions"] = len(answer.followed)
     if answer.third is not None:
         said = answer.third.said
         proposal["third"] = {"value": said.value, "probability": round(said.probability, 1), "effect": answer.third.effect}
-    first = answer.third is not None and answer.third.effect == "disagrees"
-    own = priority(joined.said, joined.effect) if joined is not None else abs((case.confidence if case else 0.5) - 0.5)
     return reviews.question(
         "label",
         subject,
         proposal,
         [*question.classes, "cannot_tell"],
-        priority=0.0 if first else own,
+        priority=pressing,
         hospital_id=context.hospital_id,
         disease_id=question.disease_id,
         case_id=question.case_id,

@@ -138,9 +138,7 @@ def _propose(known: Known) -> list[LinkProposal]:
     return contested(link(studies, reports), {str(study): capsule.number for study, capsule in known.studies.items()})
 
 
-async def _write_links(
-    session: AsyncSession, context: Context, known: Known, proposals: Sequence[LinkProposal], policy_id: int
-) -> dict[int, list[int]]:
+async def _write_links(session: AsyncSession, context: Context, known: Known, proposals: Sequence[LinkProposal], policy_id: int) -> dict[int, list[int]]:
     """Append new links and ask about unsure ones; study -> reports linked for sure (earlier and now)."""
     linked: dict[int, list[int]] = {study: list(reports) for study, reports in known.active.items()}
     imaging_taken = {
@@ -253,9 +251,7 @@ async def rebind(session: AsyncSession, context: Context, moved: Mapping[int, St
     for study, capsule in sorted(moved.items()):
         shift = context.key.shift_days(context.hospital, capsule.number)
         await session.execute(
-            update(Study)
-            .where(Study.id == study)
-            .values(identity_id=ids[capsule.number], shifted_date=identity.shifted(capsule.identity.study_date, shift))
+            update(Study).where(Study.id == study).values(identity_id=ids[capsule.number], shifted_date=identity.shifted(capsule.identity.study_date, shift))
         )
     await capsules.put(session, context.key, "study", list(moved.items()), days=context.days)
 
@@ -316,5 +312,3 @@ async def _write_cases(
 async def _changed_cases(session: AsyncSession, known: Known, linked: Mapping[int, Sequence[int]]) -> set[int]:
     found = await clinical.cases_of_studies(session, {*known.own, *linked})
     return {case for cases in found.values() for case in cases}
-
-

@@ -106,9 +106,7 @@ async def _studies_of_rows(session: AsyncSession, context: Context, rows: Sequen
 
 
 async def _paths(session: AsyncSession, context: Context) -> dict[str, int]:
-    rows = await session.execute(
-        select(ImportItem.id, ImportItem.study_id).where(ImportItem.import_id == context.import_id, ImportItem.study_id.is_not(None))
-    )
+    rows = await session.execute(select(ImportItem.id, ImportItem.study_id).where(ImportItem.import_id == context.import_id, ImportItem.study_id.is_not(None)))
     studies: dict[int, int] = {item: study for item, study in rows.all() if study is not None}
     sealed = await capsules.get_many(session, context.key, "item", studies, ItemCapsule)
     return {capsule.path.replace("\\", "/").casefold(): studies[item] for item, capsule in sealed.items()}

@@ -17,9 +17,7 @@ from services.ingest.work import ReadTask, read_items
 async def plan(context: Context) -> list[tuple[dict[str, Any], int]]:
     size = context.resources.settings.batch_files
     async with context.resources.db.read() as session:
-        total = await session.scalar(
-            select(func.max(ImportItem.ordinal)).where(ImportItem.import_id == context.import_id, ImportItem.kind == "file")
-        )
+        total = await session.scalar(select(func.max(ImportItem.ordinal)).where(ImportItem.import_id == context.import_id, ImportItem.kind == "file"))
     return [({"first": first, "last": first + size - 1}, min(size, (total or 0) - first + 1)) for first in range(1, (total or 0) + 1, size)]
 
 

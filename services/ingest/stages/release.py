@@ -147,9 +147,7 @@ async def _write(
             reason, detail = reasons[item.id]
             if result.released.held:
                 reason, detail = f"held-{result.released.held}"[:64], "In the catalog; a reviewer looks at the pixels before anybody else sees them."
-            updates.append(
-                {"id": item.id, "outcome": Outcome.ACCEPTED.value, "reason": reason, "detail": detail, "instance_id": ids[sealed[item.id].sop_uid]}
-            )
+            updates.append({"id": item.id, "outcome": Outcome.ACCEPTED.value, "reason": reason, "detail": detail, "instance_id": ids[sealed[item.id].sop_uid]})
             capsule = sealed[item.id]
             assert item.series_id is not None
             assert capsule.reading is not None

@@ -115,5 +115,3 @@ async def settle(context: Context, keys: list[str]) -> None:
     """Remove staged copies whose items are settled; what is left by a crash goes with the next sweep."""
     for key in keys:
         await asyncio.to_thread(context.resources.staging.delete, key)
-
-

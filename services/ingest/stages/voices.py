@@ -8,6 +8,7 @@ from functools import lru_cache
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from isocenter.db import Database
 from isocenter.models import CaseLabel, LabelScheme, Review, now
 from services.ingest.store import imports
 from services.ingest.voice import DECISIONS_MIN, Example, Voice, train
@@ -20,19 +21,51 @@ TEXT_MAX = 2000  # characters of a conclusion
 
 
 async def decided(session: AsyncSession, scheme_ids: Collection[int]) -> dict[int, dict[int, str]]:
-    """scheme -> decided case -> value, newest decisions; schemes with too few to learn from are left out."""
+    """scheme -> decided case -> value, what its voice learns from; schemes with too few are left out.
+
+    Up to the last full step of AGAIN_EVERY decisions, so that a voice stays the same, and is not trained anew, between two steps.
+    """
     found: dict[int, dict[int, str]] = {}
     for scheme_id in sorted(scheme_ids):
+        count = await session.scalar(select(func.count()).where(CaseLabel.scheme_id == scheme_id, CaseLabel.state == "decided")) or 0
+        if count < DECISIONS_MIN:
+            continue
         rows = await session.execute(
             select(CaseLabel.case_id, CaseLabel.value)
             .where(CaseLabel.scheme_id == scheme_id, CaseLabel.state == "decided")
             .order_by(CaseLabel.label_id.desc())
+            .offset(count % AGAIN_EVERY)
             .limit(DECISIONS_MAX)
         )
-        values: dict[int, str] = dict(rows.tuples().all())
-        if len(values) >= DECISIONS_MIN:
-            found[scheme_id] = values
+        found[scheme_id] = dict(rows.tuples().all())
     return found
+
+
+class KeptVoices:
+    """The voices of one catalog as they were trained last; what they learnt from says whether they still hold."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[tuple[str, tuple[tuple[int, str], ...]], Voice | None]] = {}
+
+    def missing(self, decided: Mapping[int, Mapping[int, str]], rules: Mapping[int, str]) -> dict[int, Mapping[int, str]]:
+        """The schemes that have other decisions or rules (scheme -> SHA-256) now than when their voice was trained."""
+        return {scheme: own for scheme, own in decided.items() if self._kept.get(scheme, ((), None))[0] != _basis(own, rules[scheme])}
+
+    def keep(self, scheme: int, own: Mapping[int, str], rules: str, voice: Voice | None) -> None:
+        self._kept[scheme] = (_basis(own, rules), voice)
+
+    def of(self, schemes: Collection[int]) -> dict[int, Voice]:
+        return {scheme: voice for scheme in schemes if (voice := self._kept[scheme][1]) is not None}
+
+
+def _basis(own: Mapping[int, str], rules: str) -> tuple[str, tuple[tuple[int, str], ...]]:
+    return rules, tuple(sorted(own.items()))
+
+
+@lru_cache(maxsize=8)
+def kept_voices(_catalog: Database) -> KeptVoices:
+    """Those of this catalog, in this process."""
+    return KeptVoices()
 
 
 def text_of(texts: Sequence[tuple[str, Mapping[str, str]]]) -> str:

@@ -140,12 +140,18 @@ async def old_cases(session: AsyncSession, scheme: LabelScheme, cases: Sequence[
     before = {case: (value, confidence, reason) for case, value, confidence, reason in await imports.chunked(session, of_case, Label.case_id, ids)}
     pointed = select(CaseLabel.case_id, CaseLabel.value).where(CaseLabel.scheme_id == scheme.id, CaseLabel.state == "decided", CaseLabel.value != "cannot_tell")
     decided = dict(await imports.chunked(session, pointed, CaseLabel.case_id, ids))
+    disease = await session.get_one(Disease, scheme.disease_id)
+    names = {item.id: item.code for item in schemes_of(disease, await policies.schemes(session, [disease.id]), "") if item.id != scheme.id}
+    standing = select(CaseLabel.case_id, CaseLabel.scheme_id, CaseLabel.value).where(CaseLabel.scheme_id.in_(names))
+    told: dict[int, dict[str, str]] = {}
+    for case_id, number, value in await imports.chunked(session, standing, CaseLabel.case_id, ids):
+        told.setdefault(case_id, {})[names[number]] = value
     found = []
     for case_id, key in cases:
         value, confidence, reason = before.get(case_id, (NONE, 0.0, ""))
         own = tuple(OldReport(t.key, t.kind, t.date, t.sections, said.get(t.report_id, NONE)) for t in texts.get(case_id, ()))
         sure = value not in (NONE, "review") and confidence >= scheme.counts_from
-        found.append(OldCase(key, own, value, sure, reason if value == "review" else "low-confidence", decided.get(case_id, "")))
+        found.append(OldCase(key, own, value, sure, reason if value == "review" else "low-confidence", decided.get(case_id, ""), told.get(case_id, {})))
     return tuple(found)
 
 

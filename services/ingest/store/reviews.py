@@ -51,6 +51,13 @@ async def ask(session: AsyncSession, questions: Sequence[dict[str, Any]]) -> Non
             .where(Review.kind == row["kind"], Review.subject == row["subject"], Review.state == "open", Review.question_sha != row["question_sha"])
             .values(state="closed", revision=Review.revision + 1)
         )
+        if row["kind"] == "label":  # the same question may press more or less than when it was asked first
+            await session.execute(
+                update(Review)
+                .where(Review.kind == "label", Review.subject == row["subject"], Review.question_sha == row["question_sha"], Review.state == "open")
+                .where(Review.priority != row["priority"])
+                .values(priority=row["priority"])
+            )
     await upsert_ignore(session, Review.__table__, rows)
 
 

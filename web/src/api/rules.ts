@@ -22,6 +22,7 @@ export interface Proposal extends ProposalLine {
   failed: number
   case_moves: Move[]
   report_moves: Move[]
+  told_moves: Record<string, Move[]>
   old: Rates
   new: Rates
   decided: number

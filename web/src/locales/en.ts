@@ -158,6 +158,7 @@ export default {
   labels: { title: 'Label', reopen: 'Reopen', decide: 'Decide', none: 'Nothing has been said about this case yet.', rules: 'rules {n}' },
   labelSource: { rule: 'By rules', model: 'By a model', reviewer: 'By a reviewer', provided: 'Came with the data' },
   labelReason: {
+    'decided-like': 'decided like other reports of the same words', 'decided-otherwise': 'people decided otherwise of the same words', 'decided-contradict': 'the same words were decided differently', 'not-read': 'not read by the rules',
     told: 'as the report tells', malignant: 'malignant wording', benign: 'benign wording', category: 'by its category', 'nothing-found': 'nothing found', treated: 'after treatment', nondiagnostic: 'not diagnostic', imaging: 'imaging decides', pathology: 'pathology decides', both: 'both agree', provided: 'came with the data', 'pathology-uncertain': 'pathology is uncertain', 'imaging-uncertain': 'imaging is uncertain', 'decided-by-reviewer': 'a reviewer decided',
     conflict: 'reports contradict each other', hedged: 'hedged wording', 'no-evidence': 'no evidence found', 'low-confidence': 'low confidence', 'no-report': 'no report', 'no-conclusion': 'no conclusion', 'other-organ': 'about another organ', 'imaging-contradicts': 'imaging contradicts', 'pathology-contradicts': 'pathology contradicts', 'provided-contradicts': 'the provided label contradicts',
     'mass-unexplained': 'a mass is not explained', 'tissue-advised': 'tissue diagnosis advised', 'negated-far': 'negation is far away', 'category-contradicted': 'the category contradicts', 'link-unsure': 'the link is unsure', 'contradicts-decision': 'contradicts a decision', 'label-reopened': 'reopened', reopened: 'reopened', uncertain: 'uncertain wording',
@@ -197,6 +198,7 @@ export default {
     skippedOnly: { title: 'Only skipped questions are left', text: 'You skipped {n} of them. They stay open for you and others.' },
   },
   reviewReason: {
+    'decided-like': 'decided like other reports of the same words', 'decided-otherwise': 'people decided otherwise of the same words', 'decided-contradict': 'the same words were decided differently', 'not-read': 'the text could not be read by the rules',
     'same-pixels': 'the pixels are the same', 'one-number-two-texts': 'one report number has two texts', 'text-differs': 'description and physics differ', 'agent-stated': 'a contrast agent is named, the description says plain', 'second-reader': 'a second reader is wanted', 'readers-disagree': 'two readers disagree', 'voices-disagree': 'rules and model disagree', 'third-voice-disagrees': 'the third voice disagrees',
     'claimed-by-several': 'several studies fit the same report', 'slide-folder-format': 'the slide spreads over a folder',
     treated: 'it is about the state after treatment', nondiagnostic: 'the specimen is not diagnostic', category: 'the category leaves it open', 'pathology-uncertain': 'pathology is uncertain', 'imaging-uncertain': 'imaging is uncertain', 'pathology-hedged': 'pathology is hedged', 'imaging-hedged': 'imaging is hedged', unsure: 'the rules are unsure', 'organ-differs': 'the organ differs', 'pixel-data-unusual': 'the pixel data is unusual',
@@ -317,7 +319,7 @@ export default {
     change: { added: 'New:', removed: 'Gone:', changed: 'Changed:' }, noChanges: 'The text says what the rules in use say.', clashes: 'Words with two meanings', clash: '{word}: {a} says {x}, {b} says {y}',
     meaning: { malignant: 'malignant', benign: 'benign', uncertain: 'uncertain', mass: 'mass', normal: 'normal', nondiagnostic: 'not diagnostic', activity: 'activity', advice: 'advice', pseudo: 'no finding', 'category-malignant': 'malignant category', 'category-benign': 'benign category', 'category-uncertain': 'uncertain category' },
     context: { negated: 'negated', 'negated-far': 'perhaps negated', hedged: 'hedged', lean: 'leaning', strong: 'strong', history: 'history', family: 'family', hypothetical: 'hypothetical', comparison: 'comparison', 'other-organ': 'other organ' },
-    effect: { agrees: 'agrees: more confident', disagrees: 'disagrees: a person is asked', settles: 'settles the doubt', none: 'changes nothing' },
+    effect: { agrees: 'agrees: more confident', disagrees: 'disagrees: a person is asked', settles: 'settles the doubt', contradicts: 'decided differently before: a person is asked', doubts: 'could not be told before', none: 'changes nothing' },
     moves: 'Old label → new label', unchanged: 'unchanged', before: 'In use', after: 'Proposed', coverage: 'Sure without a person', accuracy: 'Right on {n} decided cases', rightWrong: 'Right / wrong', stillAsked: 'Still asked, because',
     sample: 'Reports read otherwise', table: 'Rule by rule', rule: 'Rule', means: 'Means', spoke: 'Spoke in reports', against: 'Against another rule', decidedOn: 'Decided cases', right: 'Right', unused: 'Spoke in no report:',
   },

@@ -84,6 +84,7 @@ export default {
   labels: { title: '标注', reopen: '重新审核', decide: '去判定', none: '此病例还没有任何标注。', rules: '规则 {n}' },
   labelSource: { rule: '规则', model: '模型', reviewer: '审核人员', provided: '随数据提供' },
   labelReason: {
+    'decided-like': '依照相同措辞的既有判定', 'decided-otherwise': '相同措辞曾被判定为其他类别', 'decided-contradict': '相同措辞的判定不一致', 'not-read': '规则未能读取',
     told: '报告所写', malignant: '恶性表述', benign: '良性表述', category: '依据分类', 'nothing-found': '未见异常', treated: '治疗后', nondiagnostic: '无法诊断', imaging: '以影像为准', pathology: '以病理为准', both: '两者一致', provided: '随数据提供', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'decided-by-reviewer': '审核人员判定',
     conflict: '报告相互矛盾', hedged: '措辞不确定', 'no-evidence': '未找到依据', 'low-confidence': '把握不足', 'no-report': '没有报告', 'no-conclusion': '没有结论', 'other-organ': '涉及其他器官', 'imaging-contradicts': '影像结论相反', 'pathology-contradicts': '病理结论相反', 'provided-contradicts': '与提供的标注相反', 'mass-unexplained': '占位未作解释', 'tissue-advised': '建议取组织学诊断', 'negated-far': '否定词距离较远', 'category-contradicted': '分类与文字矛盾', 'link-unsure': '关联不确定', 'contradicts-decision': '与已有判定相反', 'label-reopened': '重新审核', reopened: '重新审核', uncertain: '措辞不确定',
   },
@@ -112,6 +113,7 @@ export default {
     done: { title: '没有待定问题', text: '全部问题都已判定。下一次导入可能带来新的问题。' }, skippedOnly: { title: '只剩下跳过的问题', text: '您跳过了 {n} 个问题，它们仍然待定。' },
   },
   reviewReason: {
+    'decided-like': '依照相同措辞的既有判定', 'decided-otherwise': '相同措辞曾被判定为其他类别', 'decided-contradict': '相同措辞的判定不一致', 'not-read': '规则未能读取该文本',
     'same-pixels': '像素相同', 'one-number-two-texts': '同一报告号有两份文本', 'text-differs': '描述与物理参数不一致', 'agent-stated': '记录了造影剂，但描述为平扫', 'second-reader': '需要第二位阅片者', 'readers-disagree': '两位阅片者意见不一', 'voices-disagree': '规则与模型不一致', 'third-voice-disagrees': '第三方意见不一致',
     'claimed-by-several': '多个检查与同一报告吻合', 'slide-folder-format': '切片分散在文件夹中',
     treated: '描述的是治疗后状态', nondiagnostic: '标本无法诊断', category: '分类未能定性', 'pathology-uncertain': '病理不确定', 'imaging-uncertain': '影像不确定', 'pathology-hedged': '病理措辞不确定', 'imaging-hedged': '影像措辞不确定', unsure: '规则拿不准', 'organ-differs': '器官不一致', 'pixel-data-unusual': '像素数据异常',
@@ -204,7 +206,7 @@ export default {
     change: { added: '新增：', removed: '删除：', changed: '修改：' }, noChanges: '文本与现用规则一致。', clashes: '一词两义', clash: '{word}：{a} 为{x}，{b} 为{y}',
     meaning: { malignant: '恶性', benign: '良性', uncertain: '不确定', mass: '占位', normal: '正常', nondiagnostic: '无法诊断', activity: '活性', advice: '建议', pseudo: '非病变', 'category-malignant': '恶性分级', 'category-benign': '良性分级', 'category-uncertain': '不确定分级' },
     context: { negated: '否定', 'negated-far': '可能否定', hedged: '存疑', lean: '倾向', strong: '肯定', history: '既往史', family: '家族史', hypothetical: '假设', comparison: '对比', 'other-organ': '其他器官' },
-    effect: { agrees: '一致：更可信', disagrees: '不一致：交人工', settles: '消除疑问', none: '不改变' },
+    effect: { agrees: '一致：更可信', disagrees: '不一致：交人工', settles: '消除疑问', contradicts: '既有判定不一致：交人工', doubts: '此前无法判断', none: '不改变' },
     moves: '原标签 → 新标签', unchanged: '不变', before: '现用', after: '新规则', coverage: '无需人工的比例', accuracy: '{n} 个已决定病例中的正确率', rightWrong: '正确 / 错误', stillAsked: '仍需人工的原因',
     sample: '读法不同的报告', table: '逐条规则', rule: '规则', means: '含义', spoke: '出现的报告', against: '与其他规则冲突', decidedOn: '已决定病例', right: '正确率', unused: '未在任何报告中出现：',
   },
