@@ -16,7 +16,8 @@ from services.ingest.scope import diseases_of
 
 DISEASES = load_diseases()
 RULES = {disease.code: rule_set(disease) for disease in DISEASES}
-BANKS = sorted(Path(__file__).parent.glob("phrase_bank*.tsv"))
+FIFTH = Path(__file__).parent / "phrase_bank_5.tsv"  # measured as found: the rules were never changed for it
+BANKS = sorted(set(Path(__file__).parent.glob("phrase_bank*.tsv")) - {FIFTH})
 
 
 def said(disease: str, kind: str, text: str, **sections: str) -> ReportLabel:
@@ -29,6 +30,13 @@ def test_phrase_bank_is_labelled_without_a_flip(bank: Path) -> None:
     values = [(expected, said(disease, kind, text).value) for kind, disease, expected, text in rows]
     assert not [pair for pair in values if set(pair) == {"0", "1"}]
     assert sum(expected == value for expected, value in values) / len(values) >= 0.97
+
+
+def test_phrasing_nobody_wrote_rules_for_keeps_the_figures_asked_for() -> None:
+    rows = [line.split("\t") for line in FIFTH.read_text("utf-8").splitlines() if not line.startswith("#")]
+    accepted = [pair for pair in ((expected, said(disease, kind, text).value) for kind, disease, expected, text in rows) if pair[1] != "review"]
+    assert len(accepted) / len(rows) >= 0.6
+    assert sum(set(pair) == {"0", "1"} for pair in accepted) / len(accepted) <= 0.01
 
 
 def test_evidence_points_into_the_text_as_written() -> None:
