@@ -20,7 +20,10 @@ from services.ingest.link import link
 from services.ingest.report_records import LinkState, ReportIdentity, ReportKind, StudyIdentity
 
 FIRST_DAY, DAYS = dt.date(2020, 1, 1), 900
-SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
+SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈"
+    "姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
+)
 GIVEN = "伟芳娜敏静丽强磊军洋艳勇杰娟涛明超秀霞平刚桂英华玉兰红建国志文斌鹏辉玲梅琳雪倩浩宇欣怡佳慧颖婷瑞凯晨阳亮峰林海波宁鑫旭飞龙春香珍莉萍燕云莲"
 TRADITIONAL = dict(
     zip(
@@ -223,7 +226,8 @@ def figures(made: Made) -> Iterable[str]:
         hits = len(sure & wanted)
         precision, recall = hits / len(sure), hits / len(wanted)
         f1 = 2 * hits / (len(sure) + len(wanted))
-        yield f"{kind.value:9}  P {precision:.4f}  R {recall:.4f}  F1 {f1:.4f}  ({len(sure)} said, {len(wanted)} true; {len(shown)} wait, {len(shown & wanted)} of them true)"
+        yield f"{kind.value:9}  P {precision:.4f}  R {recall:.4f}  F1 {f1:.4f}  ({len(sure)} said, {len(wanted)} true)"
+        yield f"           {len(shown)} wait for a person, {len(shown & wanted)} of them true"
     yield f"{len(made.studies)} studies, {len(made.reports)} reports, {seconds:.1f} s CPU"
 
 
