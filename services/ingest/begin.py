@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from isocenter.resources import Resources
 from isocenter.settings import Settings
 from services.ingest.identity import ImportCapsule
 from services.ingest.mapping import propose
-from services.ingest.nouns import columns_of
+from services.ingest.nouns import columns_of, what_is_missing
 from services.ingest.readers.tables import read_table
 from services.ingest.report_records import ColumnMapping, MappingProposal, Table, TableKind
 from services.ingest.schemas import NewImport, Source, TableSource
@@ -117,6 +117,19 @@ async def prepare(resources: Resources, session: AsyncSession, hospital: str, wa
     return Prepared(path, table, proposal, mapping, remembered is not None and wanted.mapping is None, wanted.mapping is not None)
 
 
+def others_in_row(prepared: Prepared) -> list[Prepared]:
+    """The other reports of each row, when rows hold several and nobody mapped the table otherwise: the same table read again by their columns."""
+    if prepared.mapping != prepared.proposal.accepted():
+        return []
+    parts = []
+    for said in prepared.proposal.further:
+        sure = tuple(guess for guess in said.guesses if guess.confidence >= CONFIDENT)
+        if not what_is_missing(said.kind, {guess.noun for guess in sure}):
+            said = replace(said, guesses=sure)
+            parts.append(replace(prepared, proposal=said, mapping=said.accepted()))
+    return parts
+
+
 def check(prepared: Prepared, *, confirmed: bool, number: int) -> None:
     """InvalidInput when the table cannot be used, or when an important column was only guessed."""
     if not prepared.table.rows:
@@ -145,6 +158,7 @@ async def begin(resources: Resources, principal: Principal, wanted: NewImport) -
         prepared = [await prepare(resources, session, wanted.hospital, table) for table in wanted.tables]
     for number, (entry, table) in enumerate(zip(prepared, wanted.tables, strict=True)):
         check(entry, confirmed=table.mapping is not None, number=number)
+    prepared = [part for entry in prepared for part in (entry, *others_in_row(entry))]
     codes = [] if wanted.diseases == "auto" else list(dict.fromkeys(wanted.diseases))
     async with resources.db.write() as session:
         hospital = await session.scalar(select(Hospital).where(Hospital.code == wanted.hospital))

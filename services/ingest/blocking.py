@@ -30,6 +30,8 @@ def candidate_pairs(studies: Columns, reports: Columns, kind: ReportKind, worth:
         found += [s * count + r for s, r in _meet(left, right)]
     for s, r in _meet(studies.numbers, reports.numbers):
         near = in_window(studies.day[s], reports.day[r], kind)
+        if kind is ReportKind.IMAGING:
+            near |= exchanged(studies, reports, s, r)
         found.append(s[near] * count + r[near])
     for left, right in zip(_passes(studies, 0, kind), _passes(reports, 1, kind), strict=True):
         for s, r in _meet(left, right):
@@ -46,6 +48,13 @@ def in_window(study_day: Int, report_day: Int, kind: ReportKind) -> Bool:
     days = report_day - study_day
     first, last = PATHOLOGY_DAYS if kind is ReportKind.PATHOLOGY else (-IMAGING_DAYS, IMAGING_DAYS)
     near: Bool = ((days >= first) & (days <= last)) | (study_day == NO_DAY) | (report_day == NO_DAY)
+    return near
+
+
+def exchanged(studies: Columns, reports: Columns, s: Int, r: Int) -> Bool:
+    """Dates within three days of each other once day and month of one of them are exchanged (link_weights.py says what that weighs)."""
+    a, b = studies.exchanged[s], reports.exchanged[r]
+    near: Bool = ((a != NO_DAY) & (np.abs(a - reports.day[r]) <= 3)) | ((b != NO_DAY) & (np.abs(b - studies.day[s]) <= 3))
     return near
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from services.ingest.blocking import PATHOLOGY_DAYS, Worth, candidate_pairs
 from services.ingest.link_bound import most_bits, prior_bits
 from services.ingest.link_columns import Bool, Codes, Columns, Int
+from services.ingest.link_exams import exam_bits, of_one_person, settle
 from services.ingest.link_learn import corrected, corrections
 from services.ingest.link_person import Person, joined, person_of_report, person_of_study
 from services.ingest.link_weights import Frequencies, components
@@ -137,9 +138,7 @@ def _probability(bits: float) -> float:
 def _one_to_one(pairs: Sequence[_Pair], studies: Sequence[Person], reports: Sequence[Person]) -> list[LinkProposal]:
     """Best pairs first; each study and report once. A rival that is not better placed elsewhere makes the pair unsure."""
     by_study, by_report = _groups(pairs)
-    taken_studies: set[int] = set()
-    taken_reports: set[int] = set()
-    found = []
+    found, taken_studies, taken_reports = _of_one_person(pairs, by_study, by_report, studies, reports)
     for pair in pairs:
         if pair.study in taken_studies or pair.report in taken_reports:
             continue
@@ -158,6 +157,34 @@ def _one_to_one(pairs: Sequence[_Pair], studies: Sequence[Person], reports: Sequ
         taken_studies.add(pair.study)
         taken_reports.add(pair.report)
     return found
+
+
+def _of_one_person(
+    pairs: Sequence[_Pair], by_study: Mapping[int, list[_Pair]], by_report: Mapping[int, list[_Pair]], studies: Sequence[Person], reports: Sequence[Person]
+) -> tuple[list[LinkProposal], set[int], set[int]]:
+    """Proposals where one person has several examinations to choose from (link_exams.py), and the studies and reports they take."""
+    by_edge = {(pair.study, pair.report): pair for pair in pairs}
+    person = [
+        edge for edge, pair in by_edge.items() if not pair.reason and (pair.components["accession"].agreement == "agree" or of_one_person(pair.components))
+    ]
+    found: list[LinkProposal] = []
+    taken_studies: set[int] = set()
+    taken_reports: set[int] = set()
+    for settled in settle({edge: exam_bits(pair.components) for edge, pair in by_edge.items()}, person):
+        for (study, report), margin in settled.chosen.items():
+            pair = by_edge[study, report]
+            rivals = [(other, reports[other.report].key) for other in by_study[study] if other.report != report]
+            rivals += [(other, studies[other.study].key) for other in by_report[report] if other.study != study]
+            own = [key for other, key in rivals if other.study in settled.studies and other.report in settled.reports and margin < MARGIN_BITS]
+            strange = [
+                key
+                for other, key in rivals
+                if (other.study not in settled.studies or other.report not in settled.reports) and pair.bits - other.bits < MARGIN_BITS
+            ]
+            found.append(_proposal(pair, studies, reports, ReportKind.IMAGING, tuple(dict.fromkeys(own + strange))))
+            taken_studies.add(study)
+            taken_reports.add(report)
+    return found, taken_studies, taken_reports
 
 
 def _better_elsewhere(pair: _Pair, others: Iterable[_Pair], side: str) -> bool:

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from services.ingest.blocking import exchanged
 from services.ingest.link_columns import NO_DAY, Bool, Columns, Int
 from services.ingest.link_weights import (
     AGE_BITS,
@@ -18,6 +19,7 @@ from services.ingest.link_weights import (
     BIRTH_YEAR_BITS,
     DATE_LEVELS,
     DATE_PATHOLOGY,
+    EXCHANGED_BITS,
     MODALITY_BITS,
     NAME_NEAR_BITS,
     NUMBER_NEAR_BITS,
@@ -92,6 +94,7 @@ def _dates(studies: Columns, reports: Columns, s: Int, r: Int, kind: ReportKind,
         off = np.abs(days)
         limits = [off <= limit for limit, _, _, _ in DATE_LEVELS]
         bits = np.select(limits, [max(-3.0, date_bits(m, width, known)) for _, _, m, width in DATE_LEVELS], default=-6.0)
+        bits = np.where(~np.any(limits, axis=0) & exchanged(studies, reports, s, r), EXCHANGED_BITS, bits)
     return np.where((a == NO_DAY) | (b == NO_DAY), 0.0, bits)
 
 

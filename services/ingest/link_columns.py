@@ -55,6 +55,7 @@ class Columns:
     birth: Int  # YYYYMMDD
     birth_year: Int  # 0 = not told
     day: Int
+    exchanged: Int
     modality: Int
     aged: Bool
     scoped: Bool
@@ -85,6 +86,7 @@ class Columns:
             birth=_ints(int(person.birth_date or 0) for person in people),
             birth_year=_ints(person.birth_year or 0 for person in people),
             day=_ints(NO_DAY if person.day is None else person.day for person in people),
+            exchanged=_ints(NO_DAY if person.exchanged is None else person.exchanged for person in people),
             modality=_ints(codes.of(person.modality) for person in people),
             aged=np.array([person.age_years is not None or bool(person.birth_date) for person in people], dtype=np.bool_),
             scoped=np.array([bool(person.scope) for person in people], dtype=np.bool_),

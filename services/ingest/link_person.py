@@ -33,6 +33,7 @@ class Person:
     modality: str
     scope: Scope
     study_uid: str
+    exchanged: int | None = None  # ``day`` with day and month of the date exchanged (04/03 for 03/04), where that is another date
 
 
 def _names(written: Sequence[str]) -> tuple[Name, ...]:
@@ -59,6 +60,7 @@ def _person(key: str, names: tuple[Name, ...], *, age: float | None, birth: str,
         birth_date=birth if day_number(birth) is not None else "",
         birth_year=year,
         day=day,
+        exchanged=day_number(date[:4] + date[6:] + date[4:6]) if day is not None and date[4:6] != date[6:] else None,
         **rest,  # type: ignore[arg-type]
     )
 
@@ -117,5 +119,6 @@ def joined(study: Person, report: Person) -> Person:
         birth_date=study.birth_date or report.birth_date,
         birth_year=study.birth_year if study.birth_year is not None else report.birth_year,
         day=study.day if study.day is not None else report.day,
+        exchanged=study.exchanged if study.day is not None else report.exchanged,
         scope=report.scope if report.scope.organs and not study.scope.organs else study.scope,
     )

@@ -28,6 +28,7 @@ SEX_BITS = (0.97, -4.5)  # agree, differ
 AGE_BITS, MODALITY_BITS, ORGAN_BITS = 4.2, 1.2, 1.8  # at most
 # days apart at most, agreement, m, days of the level's width
 DATE_LEVELS = ((0, "agree", 0.7, 1), (1, "agree", 0.12, 2), (3, "partial", 0.1, 4), (7, "partial", 0.05, 8), (30, "partial", 0.02, 46))
+EXCHANGED_BITS, EXCHANGED_DAYS = -1.0, 3  # far apart, but near when day and month of one date are exchanged
 DATE_PATHOLOGY = ((0.8, 98), (0.2, 173))  # m and width: -7 to 90 days, and the rest of the window
 
 
@@ -192,6 +193,8 @@ def _date(study: Person, report: Person, kind: ReportKind, known: Frequencies) -
     for limit, agreement, m, width in DATE_LEVELS:
         if off <= limit:
             return Component(agreement, max(-3.0, date_bits(m, width, known)))
+    if any(a is not None and abs(a - b) <= EXCHANGED_DAYS for a, b in ((study.exchanged, report.day), (report.exchanged, study.day))):
+        return Component("partial", EXCHANGED_BITS)
     return Component("differ", -6.0)
 
 

@@ -90,16 +90,20 @@ def read(paths: Sequence[Path]) -> Given:
             if images.missing or not {"study_uid", "accession_number", "patient_id"} & {guess.noun for guess in images.guesses}:
                 raise InvalidInput(f"The table {path.name} lacks {'; and '.join(proposal.missing)}.", field=path.name)
             proposal = images
-        rows = apply(table, proposal.accepted())
-        mapped = ", ".join(f"{guess.noun}={guess.column}" for guess in proposal.guesses if guess.column != _PATH)
-        given.notes.append(f"{path.name}: {proposal.kind.value}, {len(rows)} rows, {mapped}")
-        if proposal.kind is TableKind.IMAGE_LIST:
-            _take_images(given, rows, hospitals)
-        elif proposal.kind is TableKind.LABELS:
-            given.notes.append(f"{path.name}: a table of labels is not read; give it to evaluate.")
-        else:
-            given.rows += [row for row in rows if isinstance(row, ReportRow | RowRefusal)]
-            given.hospital_of |= {row.id: hospitals[row.row_number] for row in rows if row.row_number in hospitals}
+        given.notes += [f"{path.name}: {note}" for note in table.notes]
+        for n, said in enumerate((proposal, *proposal.further), 1):
+            # of several reports a row the second is called file[2]#row
+            part = table if n == 1 else replace(table, name=f"{table.name}[{n}]")
+            rows = apply(part, said.accepted())
+            mapped = ", ".join(f"{guess.noun}={guess.column} ({guess.confidence:.2f})" for guess in said.guesses if guess.column != _PATH)
+            given.notes.append(f"{part.name}: {said.kind.value}, {len(rows)} rows, {mapped}")
+            if said.kind is TableKind.IMAGE_LIST:
+                _take_images(given, rows, hospitals)
+            elif said.kind is TableKind.LABELS:
+                given.notes.append(f"{part.name}: a table of labels is not read; give it to evaluate.")
+            else:
+                given.rows += [row for row in rows if isinstance(row, ReportRow | RowRefusal)]
+                given.hospital_of |= {row.id: hospitals[row.row_number] for row in rows if row.row_number in hospitals}
     return given
 
 

@@ -78,7 +78,7 @@ def sex(value: str) -> str:
     return "O" if text in {"o", "other", "其他", "其它"} else ""
 
 
-_AGE_YEARS = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*(?:岁|周岁|歲|y(?:r|rs|ears?|o)?(?:\s*old)?\.?|/y)?(?:\s*\d{1,2}\s*(?:个?月|m).*)?", re.IGNORECASE)
+_AGE_YEARS = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*(?:岁|周岁|歲|y(?:r|rs|ears?|/?o|\.o)?(?:[\s-]*old)?\.?|/y)?(?:\s*\d{1,2}\s*(?:个?月|m).*)?", re.IGNORECASE)
 _AGE_SMALL = re.compile(r"(\d{1,4})\s*(个?月(?:龄)?|m(?:o|os|onths?)?|周|w(?:k|eeks?)?|天|日(?:龄)?|d(?:ays?)?)(?:\s*\d+\s*(?:天|日))?", re.IGNORECASE)
 
 
@@ -173,7 +173,7 @@ def day_number(yyyymmdd: str) -> int | None:
 def _fold_table() -> dict[int, str]:
     """One character to one: full width to ASCII, traditional to simplified, typographic marks to plain ones."""
     table: dict[int, str] = {0xFF01 + n: chr(0x21 + n) for n in range(94)} | {0x3000: " ", 0x00A0: " "}
-    table |= dict(zip(map(ord, "“”„‘’‚—–−‐‑﹣∕／〜～﹐｡【】〔〕「」"), '"""\'\'\'-----' + "-//~~,。[][]\"\"", strict=True))
+    table |= dict(zip(map(ord, "“”„‘’‚—–−‐‑﹣∕／〜～﹐｡【】〔〕「」"), "\"\"\"'''-----" + '-//~~,。[][]""', strict=True))
     return traditional_table() | table
 
 

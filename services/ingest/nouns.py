@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+
+from pypinyin import Style, pinyin
 
 from isocenter.errors import InvalidInput
 from services.ingest import normalise
@@ -26,6 +29,8 @@ class Noun:
     kinds: frozenset[TableKind]
     shape: str
     names: tuple[str, ...]
+    weak: frozenset[str] = frozenset()  # names that mean this noun only where nothing better is there (ID, 编号): a person confirms
+    initials: frozenset[str] = frozenset()  # of its Chinese names in pinyin: 检查流水号 -> jclsh
 
 
 @lru_cache(maxsize=1)
@@ -33,9 +38,24 @@ def nouns() -> tuple[Noun, ...]:
     """The nouns of rules/columns.toml, in the file's order (which breaks ties)."""
     body = tomllib.loads(files("services.ingest").joinpath("rules/columns.toml").read_text("utf-8"))
     return tuple(
-        Noun(code, frozenset(map(TableKind, item["kinds"])), item["shape"], tuple(dict.fromkeys(map(fold_name, item["names"]))))
+        Noun(
+            code,
+            frozenset(map(TableKind, item["kinds"])),
+            item["shape"],
+            tuple(dict.fromkeys(map(fold_name, item["names"]))),
+            frozenset(map(fold_name, item.get("weak", ()))),
+            frozenset(map(_initials, filter(_all_han, (fold_name(name) for name in item["names"])))),
+        )
         for code, item in body.items()
     )
+
+
+def _all_han(name: str) -> bool:
+    return len(name) > 2 and all("\u3400" <= c <= "\u9fff" for c in name)
+
+
+def _initials(name: str) -> str:
+    return "".join(syllable[0][0] for syllable in pinyin(name, style=Style.NORMAL))
 
 
 def fold_name(column: str) -> str:
@@ -43,6 +63,27 @@ def fold_name(column: str) -> str:
     text = normalise.simplified(unicodedata.normalize("NFKC", column)).lower()
     text = re.sub(r"[(\[{【].*?[)\]}】]", "", text) or text
     return re.sub(r"[\W_]+", "", text)
+
+
+def continued(columns: Sequence[str], first: Iterable[str]) -> dict[str, str]:
+    """Columns that go on with a text cut in pieces (所见1, 所见2; findings, findings 2) -> the column in ``first`` where it begins.
+
+    What a repeated name gets when a table is read, ``诊断 (2)``, counts as well.
+    """
+    begins = {_piece(column) for column in first}
+    by_stem = {stem: column for column in first for stem, n in [_piece(column)] if n in (0, 1)}
+    found: dict[str, str] = {}
+    for column in columns:
+        stem, n = _piece(column)
+        if n > 1 and stem in by_stem and (stem, n) not in begins:
+            found[column] = by_stem[stem]
+    return found
+
+
+def _piece(column: str) -> tuple[str, int]:
+    """(name without its number, number); 0 where it has none."""
+    told = re.fullmatch(r"(.*\D?)[ _-]?[(（]?([1-9])[)）]?", column.strip())
+    return (fold_name(told[1]), int(told[2])) if told and fold_name(told[1]) else (fold_name(column), 0)
 
 
 def what_is_missing(kind: TableKind, found: set[str]) -> tuple[str, ...]:

@@ -98,6 +98,7 @@ class MappingProposal:
     unmapped: tuple[str, ...]
     missing: tuple[str, ...]
     date_order: str = "ymd"
+    further: tuple[MappingProposal, ...] = ()  # the other reports of a row, when each row holds several
 
     def accepted(self) -> ColumnMapping:
         """The mapping if the person changes nothing."""

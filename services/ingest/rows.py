@@ -6,22 +6,22 @@ import re
 from collections.abc import Callable
 
 from services.ingest import normalise
-from services.ingest.nouns import columns_of
+from services.ingest.nouns import columns_of, continued
 from services.ingest.records import Outcome
 from services.ingest.report_records import ColumnMapping, ImageListRow, LabelRow, ReportKind, ReportRow, RowRefusal, RowResult, Sections, Table, TableKind
 from services.ingest.sections import split_sections
 
 Cell = Callable[[str], str]
+_TEXT_NOUNS = frozenset({"history", "findings", "gross", "microscopic", "impression", "text", "specimen"})
 _ONE = frozenset(
     {"1", "true", "yes", "y", "t", "pos", "positive", "malignant", "malignancy", "cancer", "carcinoma", "case", "m", "p", "+", "阳性", "恶性", "是", "有", "癌"}
 )
-_ZERO = frozenset(
-    ["0", "false", "no", "n", "f", "neg", "negative", "benign", "normal", "control", "b", "阴性", "良性", "否", "无", "正常", "非癌", "良", "阴"]
-)
+_ZERO = frozenset(["0", "false", "no", "n", "f", "neg", "negative", "benign", "normal", "control", "b", "阴性", "良性", "否", "无", "正常", "非癌", "良", "阴"])
+_ADDED = ("Addendum: ", "补充报告：")  # what a column of addenda is headed by, English and Chinese
 _MODALITIES = (
     ("MG", r"\bMG\b|钼靶|乳腺X|mammo"),
     ("PT", r"\bPET\b|\bPT\b|正电子"),
-    ("MR", r"\bMRI?\b|\bMRCP\b|\bMRA\b|磁共振|核磁"),
+    ("MR", r"(?<![A-Za-z])MR(?:I|CP|A)?(?![A-Za-z])|磁共振|核磁"),
     ("CT", r"\bCT[AU]?\b|(?<![A-Za-z])CT|断层"),
     ("US", r"\bUS\b|超声|彩超|B超|ultraso|sonogra"),
     ("XA", r"\bXA\b|\bDSA\b|造影"),
@@ -35,14 +35,27 @@ def apply(table: Table, mapping: ColumnMapping) -> list[RowResult]:
     """One value per row, in order. InvalidInput only when the mapping does not fit the table (before any row is read)."""
     columns = columns_of(table, mapping)
     read = {TableKind.LABELS: _label, TableKind.IMAGE_LIST: _image_list}.get(mapping.kind, _report)
+    texts = {noun: at for noun, at in columns.items() if noun in _TEXT_NOUNS}
+    pieces = continued(table.columns, {table.columns[at] for at in texts.values()})
+    taken = set(columns.values())
+    more = {noun: [n for n, column in enumerate(table.columns) if n not in taken and pieces.get(column) == table.columns[at]] for noun, at in texts.items()}
+    unclear_sex = "sex" in columns and _only_zero_and_one({row[columns["sex"]].strip() for row in table.rows})
     results = []
     for number, row in enumerate(table.rows, 1):
 
         def cell(noun: str, row: tuple[str, ...] = row) -> str:
-            return row[columns[noun]] if noun in columns else ""
+            if noun not in columns or (noun == "sex" and unclear_sex):
+                return ""
+            text = row[columns[noun]]
+            return "\n".join(part for part in (text, *(row[n] for n in more[noun])) if part) if more.get(noun) else text
 
         results.append(read(table.name, number, cell, mapping))
     return results
+
+
+def _only_zero_and_one(values: set[str]) -> bool:
+    """Codes 0 and 1 without a 2: hospitals mean man and woman by them in either order, so neither is told."""
+    return {value.removesuffix(".0") for value in values if value} == {"0", "1"}
 
 
 def _refusal(table: str, number: int, outcome: Outcome, code: str, detail: str) -> RowRefusal:
@@ -90,6 +103,9 @@ def _report(table: str, number: int, cell: Cell, mapping: ColumnMapping) -> RowR
     if whole := normalise.clean_text(cell("text")):
         split = split_sections(whole, kind).as_dict()
         texts = {**texts, **{noun: text for noun, text in split.items() if not texts.get(noun)}}
+    if added := _value(cell, "addendum") and normalise.clean_text(cell("addendum")):
+        added = added if re.match(r"补充|更正|修正|addend|amend|correct|revis", added, re.IGNORECASE) else f"{_ADDED[bool(re.search('[一-鿿]', added))]}{added}"
+        texts["impression"] = "\n".join(text for text in (texts.get("impression", ""), added) if text)
     if not any(texts.get(noun) for noun in ("findings", "gross", "microscopic", "impression")):
         return _refusal(table, number, Outcome.EMPTY, "no-text", "The row has no report text.")
     doubts: list[str] = []
@@ -110,7 +126,9 @@ def _report(table: str, number: int, cell: Cell, mapping: ColumnMapping) -> RowR
         birth_date=_date(cell, "birth_date", mapping.date_order, doubts),
         exam_date=_date(cell, "exam_date", mapping.date_order, doubts),
         report_date=_date(cell, "report_date", mapping.date_order, doubts),
-        modality=modality_of(_value(cell, "modality"), exam, body_part),
+        modality=modality_of(_value(cell, "modality"), exam, body_part, *filter(None, (mapping.column("impression"), mapping.column("findings"))))
+        if kind is ReportKind.IMAGING
+        else modality_of(_value(cell, "modality"), exam, body_part),
         body_part=body_part or exam,
         study_uid=_value(cell, "study_uid"),
         names=tuple(name for name in (_value(cell, "physician"),) if name),

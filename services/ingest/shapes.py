@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from services.ingest import normalise
 
@@ -20,6 +21,8 @@ _MODALITY = re.compile(
     r"(?:CT|MRI?|US|MG|CR|DX|DR|XA|PT|PET|PET[-/]?CT|NM|SM|RF|OT|ES|ECT|SPECT|X光|X线|磁共振|核磁(?:共振)?|超声|彩超|B超|钼靶|乳腺钼靶|平片|内镜|病理|CTA|MRA|CTU)(?:检查)?",
     re.IGNORECASE,
 )
+# GB 11643: region, birth date, sequence, check; other numbers of 18 digits are a hospital's own
+_NATIONAL_ID = re.compile(r"[1-8]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]")
 _LABEL = re.compile(
     r"[0-9](?:\.0)?|[NPMBnpmb]|true|false|yes|no|pos(?:itive)?|neg(?:ative)?|benign|malignant|normal|cancer|tumou?r|control|case"
     r"|阳性|阴性|良性|恶性|正常|异常|是|否|有|无|癌|非癌|未知|不确定|交界性|review|unknown|uncertain",
@@ -35,6 +38,7 @@ class Shape:
     distinct: float
     mean_length: float
     fits: dict[str, float] = field(default_factory=dict)
+    serial: bool = False  # 1, 2, 3 ... down the table
 
     def fit(self, shape: str) -> float:
         return self.fits.get(shape, 0.0)
@@ -48,7 +52,14 @@ def shape_of(values: Sequence[str]) -> Shape:
     if not filled:
         return Shape(0.0, 0.0, 0.0)
     fits = {name: sum(map(test, filled)) / len(filled) for name, test in _TESTS.items()}
-    return Shape(len(filled) / len(sample), len(set(filled)) / len(filled), sum(map(len, filled)) / len(filled), fits)
+    return Shape(len(filled) / len(sample), len(set(filled)) / len(filled), sum(map(len, filled)) / len(filled), fits, _is_serial(filled, step))
+
+
+def _is_serial(filled: Sequence[str], step: int) -> bool:
+    """Numbers of the rows: from 0 or 1 on, one more each row."""
+    if len(filled) < 3 or not all(value.isascii() and value.isdigit() for value in filled) or int(filled[0]) > 1:
+        return False
+    return all(int(b) - int(a) == step for a, b in pairwise(filled))
 
 
 @lru_cache(maxsize=4096)
@@ -94,7 +105,7 @@ _TESTS: dict[str, Callable[[str], bool]] = {
     "modality": lambda value: bool(_MODALITY.fullmatch(value)),
     "label": lambda value: bool(_LABEL.fullmatch(value)),
     "text": _is_text,
-    "short": lambda value: len(value) <= 60 and not _is_number(value) and not _is_date(value),
-    "national_id": lambda value: bool(re.fullmatch(r"\d{17}[\dXx]", value)),
+    "short": lambda value: len(value) <= 60 and not value.isdigit() and not _is_number(value) and not _is_date(value),
+    "national_id": lambda value: bool(_NATIONAL_ID.fullmatch(value)),
     "phone": lambda value: bool(re.fullmatch(r"1[3-9]\d{9}|0\d{2,3}-?\d{7,8}", value)),
 }

@@ -383,3 +383,17 @@ async def test_provided_labels_when_two_imports_differ_then_a_person_decides(ing
         await ingest_here.run(ingest_here.root / "images", {"path": str(labels), "kind": "labels"}, diseases=["liver"])
     page = await ingest_here.call("GET", "/reviews", params={"kind": "label"})
     assert [item["proposal"]["reason"] for item in page["items"]] == ["provided-contradict"]
+
+
+async def test_table_when_its_rows_hold_several_reports_then_each_is_imported_with_an_outcome_of_its_own(ingest_here: Ingest) -> None:
+    columns = ("住院号", "姓名", "CT检查日期", "CT所见", "CT诊断", "病理号", "病理日期", "病理诊断")
+    rows = [(f"100010{n}", "张伟", "2021-03-04", "肝右叶见低密度灶。", "考虑肝癌", f"B2100{n}", "2021-03-20", "肝细胞癌" if n < 3 else "") for n in range(4)]
+    table = {"path": str(write_table(ingest_here.root / "tables" / "wide.csv", rows, columns))}
+    preview = await ingest_here.call("POST", "/imports/preview", {"hospital": "H1", "tables": [table]})
+    assert preview[0]["notes"] == ["several-reports-a-row"]
+    confirmed = {**table, "mapping": {noun: guess["column"] for noun, guess in preview[0]["mapping"].items()}}
+    done = await ingest_here.run(None, confirmed)
+    items = await ingest_here.items(done["key"])
+    assert sorted((item["outcome"], item["reason"]) for item in items) == [("accepted", "")] * 7 + [("empty", "no-text")]
+    async with ingest_here.resources.db.read() as session:
+        assert sorted(await session.scalars(select(Report.kind))) == ["imaging"] * 4 + ["pathology"] * 3

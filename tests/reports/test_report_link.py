@@ -156,3 +156,22 @@ def test_order_of_input_does_not_matter_and_proposals_pickle() -> None:
 def test_names_in_two_written_forms_agree_as_far_as_they_do(a: str, b: str, level: str) -> None:
     assert compare_names(parse_name(a), parse_name(b)).level == level
     assert compare_names(parse_name(b), parse_name(a)).level == level
+
+
+def test_same_day_examinations_when_one_number_is_missing_on_each_side_are_told_apart_by_the_other() -> None:
+    studies = [study("s1", patient_id="70001"), study("s2", patient_id="70001", accession_number="CT2", patient_name="ZHANG^WEI")]
+    reports = [imaging("r1", patient_id="70001", accession_number="CT1"), imaging("r2", patient_id="70001", patient_name="张偉", birth_date="")]
+    # r1 is of another number than s2, so it is s1's, and r2 is left for s2, though nothing else tells them apart
+    assert {(p.study, p.report, p.state) for p in link(studies, reports)} == {("s1", "r1", LinkState.SURE), ("s2", "r2", LinkState.SURE)}
+
+
+def test_same_day_examinations_when_nothing_tells_them_apart_then_a_person_decides() -> None:
+    studies = [study("s1", patient_id="70001"), study("s2", patient_id="70001", birth_date="")]
+    found = link(studies, [imaging("r1", patient_id="70001", birth_date="19600412"), imaging("r2", patient_id="70001")])
+    assert {(p.state, p.reason) for p in found} == {(LinkState.REVIEW, "candidates-close")}
+
+
+def test_date_with_day_and_month_exchanged_still_links_by_number_and_person() -> None:
+    # nine months apart as written: beyond any window of imaging reports
+    (found,) = link([study(patient_id="70001", study_date="20210211")], [imaging(patient_id="70001", date="20211102", accession_number="")])
+    assert (found.components["date"].agreement, found.state) == ("partial", LinkState.SURE)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from isocenter.errors import InvalidInput
 from services.ingest.mapping import apply, propose
 from services.ingest.records import Outcome
-from services.ingest.report_records import ColumnMapping, ImageListRow, LabelRow, ReportRow, RowRefusal, Table, TableKind
+from services.ingest.report_records import ColumnMapping, ImageListRow, LabelRow, MappingProposal, ReportRow, RowRefusal, Table, TableKind
 
 
 def table(columns: list[str], *rows: list[str]) -> Table:
@@ -155,3 +155,93 @@ def test_every_row_gives_exactly_one_value_whatever_it_holds(rows: list[tuple[st
     mapping = propose(IMAGING).accepted()
     results = apply(odd, ColumnMapping(mapping.kind, mapping.columns, order))
     assert [result.row_number for result in results] == list(range(1, len(rows) + 1))
+
+
+def found(proposal: MappingProposal) -> dict[str, str]:
+    return {guess.noun: guess.column for guess in proposal.guesses}
+
+
+def test_pinyin_initials_are_read_as_the_chinese_names_they_stand_for() -> None:
+    rows = [[f"CT{n:05d}", "张伟", "1", "56", f"73{n:04d}", f"2021030{n}", "肝右叶见低密度灶，边界清楚。", "肝囊肿可能"] for n in range(1, 7)]
+    assert found(propose(table(["JCLSH", "BRXM", "BRXB", "BRNL", "ZYHM", "JCRQ", "YXBX", "YXZD"], *rows))) == {
+        "accession_number": "JCLSH", "patient_name": "BRXM", "sex": "BRXB", "age": "BRNL", "patient_id": "ZYHM", "exam_date": "JCRQ",
+        "findings": "YXBX", "impression": "YXZD",
+    }  # fmt: skip
+
+
+def test_what_a_chinese_column_is_stands_at_its_end() -> None:
+    said = found(propose(table(["登记号", "检查描述", "检查诊断"], *[[f"73120{n}", "肝右叶见低密度灶，边界清楚。", "肝囊肿可能"] for n in range(6)])))
+    assert (said["findings"], said["impression"]) == ("检查描述", "检查诊断")
+
+
+def test_codes_named_result_are_no_conclusion_beside_report_text() -> None:
+    proposal = propose(table(["检查号", "检查结果", "报告结论"], *[[f"CT{n:05d}", str(n % 3), "肝右叶占位，考虑肝细胞癌。"] for n in range(9)]))
+    assert (proposal.kind, found(proposal)) == (TableKind.IMAGING, {"accession_number": "检查号", "impression": "报告结论"})
+
+
+def test_number_of_eighteen_digits_that_is_no_national_id_is_a_key() -> None:
+    said = found(propose(table(["病人ID", "诊断"], *[[f"88017660003964{n:04d}", "肝囊肿可能"] for n in range(6)]), TableKind.IMAGING))
+    assert said["patient_id"] == "病人ID"
+
+
+def test_column_named_id_needs_a_person_and_row_numbers_are_no_key() -> None:
+    (guess,) = [g for g in propose(table(["ID", "诊断"], *[[f"7312{n}9", "肝囊肿可能"] for n in range(6)])).guesses if g.noun == "patient_id"]
+    assert guess.confidence < 0.6
+    assert propose(table(["ID", "诊断"], *[[str(n), "肝囊肿可能"] for n in range(1, 2000)])).missing != ()
+
+
+def test_sex_of_zeros_and_ones_alone_is_not_told() -> None:
+    mapping = ColumnMapping(TableKind.IMAGING, (("patient_id", "MRN"), ("sex", "Sex"), ("impression", "Impression")))
+    columns, text = ["MRN", "Sex", "Impression"], "Normal liver."
+    assert [row.sex for row in apply(table(columns, ["M11", "1", text], ["M12", "0", text]), mapping) if isinstance(row, ReportRow)] == ["", ""]
+    coded = apply(table(columns, ["M11", "1", text], ["M12", "2", text], ["M13", "0", text]), mapping)
+    assert [row.sex for row in coded if isinstance(row, ReportRow)] == ["M", "F", ""]
+
+
+def test_text_cut_into_numbered_columns_is_read_whole() -> None:
+    cut = table(
+        ["住院号", "所见1", "所见2", "结论1", "结论2"],
+        *[[f"73120{n}", "肝脏形态正常，未见占位。", "胆囊不大，壁不厚。", "肝脏未见异常。", "脾不大。"] for n in range(6)],
+    )
+    proposal = propose(cut)
+    (row, *_) = apply(cut, proposal.accepted())
+    assert isinstance(row, ReportRow)
+    assert (row.sections.findings, row.sections.impression) == ("肝脏形态正常，未见占位。\n胆囊不大，壁不厚。", "肝脏未见异常。\n脾不大。")
+    assert (proposal.further, proposal.unmapped) == ((), ())
+
+
+def test_row_of_several_reports_gives_one_proposal_each_and_never_mixes_them() -> None:
+    wide = table(
+        ["住院号", "姓名", "CT检查日期", "CT所见", "CT诊断", "MR检查日期", "MR所见", "MR诊断", "病理号", "病理日期", "病理诊断"],
+        *[
+            [
+                f"73120{n}",
+                "张伟",
+                "2021-03-04",
+                "肝右叶见低密度灶。",
+                "考虑肝癌",
+                "2021-03-08",
+                "肝右叶见异常信号。",
+                "肝癌可能",
+                f"B2100{n}",
+                "2021-03-20",
+                "肝细胞癌",
+            ]
+            for n in range(6)
+        ],
+    )
+    first = propose(wide)
+    parts = [first, *first.further]
+    assert [part.kind.value for part in parts] == ["imaging", "imaging", "pathology"]
+    assert [found(part)["impression"] for part in parts] == ["CT诊断", "MR诊断", "病理诊断"]
+    assert [found(part)["exam_date"] for part in parts] == ["CT检查日期", "MR检查日期", "病理日期"]
+    assert all(found(part)["patient_id"] == "住院号" for part in parts)
+    rows = [apply(wide, part.accepted())[0] for part in parts]
+    assert [row.modality for row in rows if isinstance(row, ReportRow)] == ["CT", "MR", ""]
+
+
+def test_addendum_in_a_column_of_its_own_joins_the_conclusion() -> None:
+    mapping = ColumnMapping(TableKind.PATHOLOGY, (("pathology_number", "Case"), ("impression", "Dx"), ("addendum", "Addendum")))
+    (row,) = apply(table(["Case", "Dx", "Addendum"], ["S21-1", "Hepatocellular carcinoma.", "Ki-67 20 %."]), mapping)
+    assert isinstance(row, ReportRow)
+    assert row.sections.impression == "Hepatocellular carcinoma.\nAddendum: Ki-67 20 %."

@@ -132,3 +132,31 @@ def test_any_bytes_give_a_table_or_a_table_error(tmp_path_factory: pytest.TempPa
     except TableError:
         return
     assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_xlsx_with_a_sheet_a_year_is_joined_though_columns_moved(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["病理号", "住院号", "病理诊断"], ["B1", "731", "肝癌"], ["B2", "732", "肝炎"]):
+        book.active.append(row)
+    later = book.create_sheet("2022")
+    for row in (["病理号", "病理诊断", "住院号", "备注"], ["B3", "肝囊肿", "733", "外院"]):
+        later.append(row)
+    book.save(tmp_path / "r.xlsx")
+    read = read_table(tmp_path / "r.xlsx")
+    assert read.columns == ("病理号", "住院号", "病理诊断", "备注")
+    assert read.rows == (("B1", "731", "肝癌", ""), ("B2", "732", "肝炎", ""), ("B3", "733", "肝囊肿", "外院"))
+    assert read.notes == ()
+
+
+def test_html_saved_as_xls_is_read_with_its_spans(tmp_path: Path) -> None:
+    rows = "<tr><td rowspan=2>731</td><td>肝囊肿<br>脾大</td></tr><tr><td>肝癌 &amp; 腹水</td></tr>"
+    page = f"<html><meta charset=gb2312><table><tr><th colspan=2>影像报告</th></tr><tr><th>住院号</th><th>诊断</th></tr>{rows}</table></html>"
+    (tmp_path / "r.xls").write_bytes(page.encode("gb18030"))
+    read = read_table(tmp_path / "r.xls")
+    assert (read.columns, read.rows) == (("住院号", "诊断"), (("731", "肝囊肿\n脾大"), ("731", "肝癌 & 腹水")))
+
+
+def test_json_objects_within_objects_become_columns(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"patient": {"id": "7", "sex": "M"}, "lines": ["a", "b"]}\n{"patient": {"id": "8"}}\n', "utf-8")
+    assert read_table(tmp_path / "r.jsonl").columns == ("patient.id", "patient.sex", "lines")
+    assert read_table(tmp_path / "r.jsonl").rows == (("7", "M", "a\nb"), ("8", "", ""))

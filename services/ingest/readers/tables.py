@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 
 from isocenter.errors import InvalidInput
 from services.ingest.normalise import clean_text
+from services.ingest.readers.markup import tables_of
 from services.ingest.readers.workbooks import Sheet, WorkbookUnreadable, read_xls, read_xlsx
 from services.ingest.report_records import Table
 
@@ -25,6 +26,8 @@ CELL_CHARACTERS_MAX = 1_000_000
 _HEADER_SEARCH_ROWS = 25
 # an OLE2 container (BIFF5, BIFF8), or the bare streams of BIFF2, BIFF3 and BIFF4
 _XLS_MARKS = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
+_MARKUP = re.compile(r"\s*<(?:!doctype|html|head|meta|table|div|style|body|\?xml)", re.IGNORECASE)
+_SHEETS_ALIKE = 2 / 3  # share of a sheet's columns that another must have to be joined to it
 _DELIMITERS = ",\t;|^"
 
 
@@ -52,6 +55,8 @@ def read_table(path: Path) -> Table:
     except (WorkbookUnreadable, zipfile.BadZipFile) as error:
         raise TableError(f"The workbook {path.name} cannot be read (damaged or protected); save it again as XLSX or CSV.", field=path.name) from error
     text, encoding = decode(content, path.name)
+    if _MARKUP.match(text) and (grids := tables_of(text)):
+        return _from_sheets(path.name, "html", [Sheet("", grid) for grid in grids])
     if text.lstrip()[:1] in "{[" and (table := _from_json(path.name, encoding, text)):
         return table
     return _from_grid(path.name, encoding, _split(text, path.name))
@@ -115,7 +120,7 @@ def _split(text: str, name: str) -> list[list[str]]:
 
 
 def _from_sheets(name: str, encoding: str, sheets: Sequence[Sheet]) -> Table:
-    """Sheets whose header equals that of the fullest one are joined in their order; others are named in the notes."""
+    """Sheets like the fullest one (a sheet a year; columns in another order, one more or less) are joined in their order; others go into the notes."""
     tables: list[Table] = []
     problem: TableError | None = None
     for sheet in sheets:
@@ -128,11 +133,27 @@ def _from_sheets(name: str, encoding: str, sheets: Sequence[Sheet]) -> Table:
     rows_under = Counter({table.columns: 0 for table in tables})
     for table in tables:
         rows_under[table.columns] += len(table.rows)
-    joined = [table for table in tables if table.columns == rows_under.most_common(1)[0][0]]
-    fullest = joined[0]
-    notes = tuple(sorted({*fullest.notes, *(("other-sheets-left-out",) if len(joined) < len(tables) else ())}))
-    rows = tuple(row for table in joined for row in table.rows)
-    return Table(name, encoding, fullest.columns, rows, tuple(sheet for table in joined for sheet in table.sheets), notes)
+    fullest = rows_under.most_common(1)[0][0]
+    joined = [table for table in tables if _alike(table.columns, fullest)]
+    columns = tuple(dict.fromkeys((*fullest, *(column for table in joined for column in table.columns))))
+    notes = tuple(sorted({*(note for table in joined for note in table.notes), *(("other-sheets-left-out",) if len(joined) < len(tables) else ())}))
+    rows = tuple(row for table in joined for row in _under(columns, table))
+    return Table(name, encoding, columns, rows, tuple(sheet for table in joined for sheet in table.sheets), notes)
+
+
+def _alike(columns: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shared = len(set(columns) & set(other))
+    return columns == other or (shared >= 2 and shared >= _SHEETS_ALIKE * max(len(columns), len(other)))
+
+
+def _under(columns: tuple[str, ...], table: Table) -> Iterator[tuple[str, ...]]:
+    """The table's rows in the order of ``columns``, '' where it has none."""
+    if table.columns == columns:
+        yield from table.rows
+        return
+    at = [table.columns.index(column) if column in table.columns else None for column in columns]
+    for row in table.rows:
+        yield tuple("" if n is None else row[n] for n in at)
 
 
 def _from_json(name: str, encoding: str, text: str) -> Table | None:
@@ -147,9 +168,23 @@ def _from_json(name: str, encoding: str, text: str) -> Table | None:
         return None
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise TableError(f"{name} is JSON but not one object a row.", field=name)
-    columns = list(dict.fromkeys(str(key) for record in records for key in record))
+    records = [_flat(record) for record in records]
+    columns = list(dict.fromkeys(key for record in records for key in record))
     grid = [columns, *([_json_cell(record.get(column)) for column in columns] for record in records)]
     return _from_grid(name, encoding, grid, header_row=0)
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Objects within objects as columns of their own: {"patient": {"id": 7}} -> {"patient.id": 7}. Lists of texts become lines."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{above}{key}.")
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            flat[f"{above}{key}"] = "\n".join(value)
+        else:
+            flat[f"{above}{key}"] = value
+    return flat
 
 
 def _json_cell(value: Any) -> str:

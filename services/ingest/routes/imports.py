@@ -100,7 +100,7 @@ async def preview(opened: Opened, who: Importer, body: TablesPreview) -> list[Ta
                 unmapped=list(entry.proposal.unmapped),
                 missing=list(what_is_missing(entry.mapping.kind, set(columns))),
                 date_order=entry.mapping.date_order,
-                notes=list(entry.table.notes),
+                notes=[*entry.table.notes, *(["several-reports-a-row"] if begin.others_in_row(entry) else [])],
                 remembered=entry.remembered,
             )
         )
@@ -301,4 +301,3 @@ async def _change(request: Request, opened: Resources, who: Principal, key: str,
 def _remove_staged(opened: Resources, prefix: str) -> None:
     for name, _ in list(opened.staging.list(prefix)):
         opened.staging.delete(name)
-

@@ -107,11 +107,11 @@ export default {
     'burned-in-text-suspect': 'Text may be burned into the image',
   },
   tableKind: { imaging: 'Imaging reports', pathology: 'Pathology reports', labels: 'Labels', image_list: 'Image list', files: 'Files' },
-  tableNote: { 'title-rows-skipped': 'Title rows above the header were skipped.', 'ragged-rows': 'Some rows are shorter than the header.', 'other-sheets-left-out': 'Other sheets of the workbook were left out.' },
+  tableNote: { 'title-rows-skipped': 'Title rows above the header were skipped.', 'ragged-rows': 'Some rows are shorter than the header.', 'other-sheets-left-out': 'Other sheets of the workbook were left out.', 'several-reports-a-row': 'Each row holds several reports; the others are read as well, by the columns that are not used here.' },
   dateOrder: { ymd: 'Year-month-day', dmy: 'Day-month-year', mdy: 'Month-day-year' },
   noun: {
     patient_id: 'Patient number', outpatient_number: 'Outpatient number', patient_number: 'Patient number', patient_name: 'Patient name', name: 'Name', sex: 'Sex', age: 'Age', age_years: 'Age', birth_date: 'Birth date', birth: 'Birth date', file: 'File', institution: 'Institution', report_text: 'Text', accession_number: 'Accession number', accession: 'Accession number', report_number: 'Report number', pathology_number: 'Pathology number',
-    exam_date: 'Examination date', date: 'Date', report_date: 'Report date', modality: 'Modality', body_part: 'Body part', exam: 'Examination', organ: 'Organ', history: 'History', findings: 'Findings', impression: 'Impression or diagnosis', text: 'Whole report', physician: 'Physician', study_uid: 'Study UID', series_uid: 'Series UID',
+    exam_date: 'Examination date', date: 'Date', report_date: 'Report date', modality: 'Modality', body_part: 'Body part', exam: 'Examination', organ: 'Organ', history: 'History', findings: 'Findings', impression: 'Impression or diagnosis', addendum: 'Addendum', text: 'Whole report', physician: 'Physician', study_uid: 'Study UID', series_uid: 'Series UID',
     specimen: 'Specimen', gross: 'Gross description', microscopic: 'Microscopic description', label: 'Label', disease: 'Disease', path: 'Path', hospital: 'Hospital', number: 'Number', study: 'Study', report: 'Report',
   },
   meaning: { malignant: 'speaks for malignancy', benign: 'speaks for a benign finding', uncertain: 'leaves it open', 'category-uncertain': 'category leaves it open', 'category-malignant': 'category speaks for malignancy', 'category-benign': 'category speaks for a benign finding', mass: 'a mass', normal: 'nothing found', advice: 'further tests advised', activity: 'disease activity', nondiagnostic: 'not diagnostic', metastasis: 'metastasis' },

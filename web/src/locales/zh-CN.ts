@@ -54,10 +54,10 @@ export default {
     'image-list-row': '图像清单行', 'label-row': '标注表行', 'no-identity': '没有患者号、姓名或日期', 'no-text': '没有文本', 'no-label': '没有标注', 'no-path': '没有路径', 'nothing-found': '没有匹配的文件', 'label-or-screen': '标签或截屏', 'screen-capture': '截屏', 'burned-in': '图像内有文字', 'burned-in-annotation': '图像内有文字', 'burned-in-text-suspect': '图像内可能有文字',
   },
   tableKind: { imaging: '影像报告', pathology: '病理报告', labels: '标注表', image_list: '图像清单', files: '文件' },
-  tableNote: { 'title-rows-skipped': '已跳过表头上方的标题行。', 'ragged-rows': '部分行比表头短。', 'other-sheets-left-out': '工作簿中的其他工作表未采用。' },
+  tableNote: { 'title-rows-skipped': '已跳过表头上方的标题行。', 'ragged-rows': '部分行比表头短。', 'other-sheets-left-out': '工作簿中的其他工作表未采用。', 'several-reports-a-row': '每行含有多份报告，其余报告按此处未使用的列一并读取。' },
   dateOrder: { ymd: '年-月-日', dmy: '日-月-年', mdy: '月-日-年' },
   noun: {
-    patient_id: '患者号', outpatient_number: '门诊号', patient_number: '患者号', patient_name: '姓名', name: '姓名', sex: '性别', age: '年龄', age_years: '年龄', birth_date: '出生日期', birth: '出生日期', file: '文件', institution: '机构', report_text: '文本', accession_number: '检查号', accession: '检查号', report_number: '报告号', pathology_number: '病理号', exam_date: '检查日期', date: '日期', report_date: '报告日期', modality: '检查模态', body_part: '检查部位', exam: '检查项目', organ: '器官', history: '病史', findings: '影像所见', impression: '印象或诊断', text: '报告全文', physician: '医师', study_uid: '检查 UID', series_uid: '序列 UID',
+    patient_id: '患者号', outpatient_number: '门诊号', patient_number: '患者号', patient_name: '姓名', name: '姓名', sex: '性别', age: '年龄', age_years: '年龄', birth_date: '出生日期', birth: '出生日期', file: '文件', institution: '机构', report_text: '文本', accession_number: '检查号', accession: '检查号', report_number: '报告号', pathology_number: '病理号', exam_date: '检查日期', date: '日期', report_date: '报告日期', modality: '检查模态', body_part: '检查部位', exam: '检查项目', organ: '器官', history: '病史', findings: '影像所见', impression: '印象或诊断', addendum: '补充报告', text: '报告全文', physician: '医师', study_uid: '检查 UID', series_uid: '序列 UID',
     specimen: '标本', gross: '大体描述', microscopic: '镜下描述', label: '标注', disease: '疾病', path: '路径', hospital: '医院', number: '号码', study: '检查', report: '报告',
   },
   meaning: { malignant: '支持恶性', benign: '支持良性', uncertain: '未能定性', 'category-uncertain': '分类未能定性', 'category-malignant': '分类支持恶性', 'category-benign': '分类支持良性', mass: '占位', normal: '未见异常', advice: '建议进一步检查', activity: '病变活动', nondiagnostic: '无法诊断', metastasis: '转移' },
