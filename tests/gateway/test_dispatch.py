@@ -9,6 +9,7 @@ import pytest
 from gateway_site import OpenSite, echo
 from starlette.types import Receive, Scope, Send
 
+from gateway.contract import contract
 from gateway.lifespans import Lifespans, StartFailed
 from gateway.limits import ADDRESS_LIMIT_BYTES, LimitsMiddleware
 from gateway.openapi import fetch, merge
@@ -162,3 +163,9 @@ async def test_openapi_when_services_answer_then_the_gateways_own_paths_are_in_i
         document = (await site.client().get("/openapi.json")).json()
     assert {"/api/v1/session", "/api/v1/profile", "/api/v1/accounts/{name}", "/api/v1/audit"} <= set(document["paths"])
     assert len(SERVICES) == 4
+
+
+async def test_contract_when_the_services_change_then_the_committed_document_is_made_anew() -> None:
+    committed = (Path(__file__).parents[2] / "web" / "openapi.json").read_text()
+    made = await contract()
+    assert made == committed, "The interface has changed: npm run types --prefix web, then commit web/openapi.json and web/src/api/schema.d.ts."

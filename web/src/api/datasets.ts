@@ -1,4 +1,6 @@
 import { http, type Page } from '@/api/http'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
 export interface VersionCounts {
   cases: number
@@ -10,62 +12,22 @@ export interface VersionCounts {
   left_out: Record<string, number>
 }
 
-export interface DatasetVersion {
-  name: string
-  number: number
-  reference: string
-  digest: string
-  counts: VersionCounts
-  created_at: string
-  created_by: string
-  withdrawn_at?: string | null
-  card?: Record<string, unknown>
-  query?: Record<string, unknown>
-  recipe?: Record<string, unknown>
-  policies?: Record<string, unknown>
+export type DatasetVersion = Narrowed<Api.VersionOut, { counts: VersionCounts }> & { card?: Record<string, unknown> }
+
+export type Dataset = Api.DatasetOut & { versions?: DatasetVersion[] }
+
+/** What a dataset version is frozen from. */
+export type FreezeRequest = Narrowed<Required<Omit<Api.FreezeIn, 'balance_parts'>>, { query: CaseQuery; label_states: string[] }>
+
+export interface CaseQuery {
+  terms: Record<string, string[]>
+  ranges: Record<string, { gte?: number; lte?: number }>
+  include_null?: boolean
 }
 
-export interface Dataset {
-  name: string
-  title: string
-  description: string
-  disease: string
-  scheme: string
-  licence: string
-  created_by?: string
-  created_at?: string
-  versions?: DatasetVersion[]
-  latest?: number | null
-}
+export type Comparison = Api.Comparison
 
-export interface FreezeRequest {
-  query: { terms: Record<string, string[]>; ranges: Record<string, { gte?: number; lte?: number }>; include_null?: boolean }
-  label_states: string[]
-  split: Record<string, number> | null
-  seed: number
-  balance: 'under' | 'over' | 'weights' | null
-  folds: number | null
-}
-
-export interface Comparison {
-  before: string
-  after: string
-  counts: Record<string, number>
-  added: string[]
-  removed: string[]
-  relabelled: { case_id: string; before: Record<string, unknown>; after: Record<string, unknown> }[]
-  moved: { case_id: string; before: Record<string, unknown>; after: Record<string, unknown> }[]
-  other_files: string[]
-}
-
-export interface NewDataset {
-  name: string
-  title: string
-  description: string
-  disease: string
-  scheme: string
-  licence: string
-}
+export type NewDataset = Required<Api.DatasetIn>
 
 const datasets = '/api/v1/datasets'
 export const versionUrl = (name: string, number: number) => `${datasets}/${name}/versions/${number}`
