@@ -43,6 +43,7 @@ export type HistoryEvent = Api.HistoryOut
 /** One event of the audit log. */
 export type AuditEvent = Api.AuditView
 
+export type Facet = Api.AttributeValues
 export type Case = Narrowed<Api.CaseDetail, { reports: Report[]; labels: LabelEntry[] }>
 
 const cases = '/api/v1/cases'
@@ -54,6 +55,13 @@ export const catalogApi = {
   cases: (disease: string, filter: CaseFilter, cursor: string | null = null, limit = 50) =>
     http.get<Page<CaseRow>>(cases, { disease, ...filter, cursor, limit }),
   count: (disease: string, filter: CaseFilter | Query) => http.get<CaseCounts>(`${cases}/count`, { disease, ...filter }),
+  /** Cases that meet a filter of the search language. */
+  search: (query: unknown, cursor: string | null = null, limit = 50) => http.post<Page<CaseRow>>(`${cases}/search`, { query, cursor, limit }),
+  /** What one finds when one value of an attribute is asked for and the rest of the filter stays. */
+  facets: async (query: unknown, names: string[]) => (await http.post<Api.Facets>(`${cases}/facets`, { query, names })).facets,
+  /** One change of many cases: all or none. */
+  bulk: (action: 'delete' | 'restore' | 'note', keys: string[], note?: string) => http.post<Api.BulkDone>(`${cases}/bulk`, { action, keys, ...(note === undefined ? {} : { note }) }),
+  purge: (key: string) => http.post<Api.Purged>(`${cases}/${key}/purge`),
   /** By a filter of the search language. */
   countOf: (query: unknown) => http.post<CaseCounts>(`${cases}/count`, { query }),
   case: (key: string) => http.get<Case>(`${cases}/${key}`),

@@ -41,6 +41,8 @@ export const manageApi = {
   change: (row: Row, fields: Record<string, string>) => http.patch<unknown>(address(row), fields, row.of.revision),
   remove: (row: Row) => http.delete<null>(address(row), row.part === 'files' ? undefined : row.of.revision),
   restore: (row: Row) => http.post<unknown>(address(row, '/restore')),
+  /** For good, bytes included; only what is deleted already. */
+  purge: (row: Row) => http.post<Api.Purged>(address(row, '/purge')),
   release: (row: Row) => http.post<unknown>(address(row, '/release')),
   history: async (row: Row): Promise<HistoryEvent[]> => (await http.get<Page<HistoryEvent>>(address(row, '/history'))).items,
   sections: async (row: Row): Promise<Record<string, string>> => (row.part === 'reports' ? (await http.get<Pick<Report, 'sections'>>(address(row))).sections : {}),

@@ -226,6 +226,17 @@ export default {
     means: { under: 'In training only, drawn with the seed. Validation and test stay as they are.', over: 'labels.csv says in "repeats" how often each training case counts.', weights: 'labels.csv says in "weight" what each training case weighs.' },
     includeNull: 'Keep cases that lack a value the filter asks for', includeNullText: 'Real data often lacks age or sex. Left unticked, such cases stay out, and how many is said beside.',
   },
+  catalog: {
+    facets: 'Narrow down', missing: 'not known', moreValues: '{n} more', letGo: 'No longer ask for {value}',
+    attribute: { label: 'Label', label_state: 'State of label', label_source: 'Source of label', sex: 'Sex', hospital: 'Hospital', Modality: 'Modality', phase: 'CT phase', sequence: 'MR sequence', format: 'Format', BodyPartExamined: 'Body part', Manufacturer: 'Manufacturer', report_kind: 'Reports' },
+    searches: 'Saved searches', noSearches: 'Nothing saved yet. Set a filter, then save it under a name; only you see it.', saveSearch: 'Save this search', renameSearch: 'Rename search', searchName: 'Name', searchHint: 'Such as: portal phase, sure labels', searchSaved: 'The search is saved.', searchRemoved: 'The search {name} is deleted.', rename: 'Rename {name}', removeSearch: 'Delete {name}',
+    columns: 'Columns', usualColumns: 'The usual ones', created: 'Added', tick: 'Tick {key}', tickAll: 'Tick all shown', untick: 'Untick all', bulk: 'With the ticked cases', chosen: '{n} case ticked | {n} cases ticked',
+    act: { note: 'Note', ask: 'Ask for the label again' }, noteTitle: 'A note for {n} case | A note for {n} cases', noteText: 'It replaces the notes that these cases have.',
+    did: { delete: '{n} case is deleted. | {n} cases are deleted.', restore: '{n} case is back. | {n} cases are back.', note: '{n} case is noted. | {n} cases are noted.', ask: '{n} of {all} questions is open again. | {n} of {all} questions are open again.' },
+    undo: 'Undo', undone: 'It is undone.', purge: 'Delete for good', purgeAsk: 'Images and texts are erased and cannot be brought back. What a frozen version holds is refused.', purged: 'It is erased for good.',
+    text: 'Text of reports', textHint: 'Words in reports, as they stand there', find: 'Find', textFound: '{reports} reports of {cases} cases', textNone: 'No report holds “{text}”. It is looked for as it stands: try fewer characters.', morePlaces: '{n} more places in this report',
+    timeline: 'Time line', lane: { patient: 'Of the patient', site: 'Here', images: 'Images', imaging: 'Imaging report', pathology: 'Pathology report', labels: 'Label', decisions: 'Decision' }, seriesOf: '{n} series', daysLater: 'day {n} | day {n}',
+  },
   disease: {
     part: { cases: 'Cases', imaging: 'Imaging', pathology: 'Pathology slides', reports: 'Reports', files: 'Other files' }, of: { imaging: 'Series', pathology: 'Slide', reports: 'Report', files: 'File' },
     noGrant: { head: 'Disease', title: 'You see nothing of "{code}"', text: 'There is no such disease, or no project of yours was granted it. An administrator can grant it to a project you are in.' },

@@ -131,6 +131,17 @@ export default {
     about: '预计数量；冻结后的划分中，每类的比例误差不超过一名患者。', balance: '类别均衡', folds: '折数（交叉验证）', noFolds: '无', way: { none: '保持原样', under: '减少较多类别的患者', over: '重复较少类别的患者', weights: '类别权重' },
     means: { under: '仅用于训练集，按种子抽取；验证集和测试集不变。', over: 'labels.csv 的 repeats 列说明每个训练病例的次数。', weights: 'labels.csv 的 weight 列说明每个训练病例的权重。' }, includeNull: '保留缺少筛选取值的病例', includeNullText: '实际数据常缺年龄或性别。不勾选时这些病例不纳入，旁边会显示数量。',
   },
+  catalog: {
+    facets: '缩小范围', missing: '未知', moreValues: '另有 {n} 项', letGo: '取消条件：{value}',
+    attribute: { label: '标注', label_state: '标注状态', label_source: '标注来源', sex: '性别', hospital: '医院', Modality: '模态', phase: 'CT 期相', sequence: 'MR 序列', format: '格式', BodyPartExamined: '部位', Manufacturer: '厂商', report_kind: '报告' },
+    searches: '已存检索', noSearches: '还没有保存的检索。设定筛选条件后可命名保存，仅您自己可见。', saveSearch: '保存此检索', renameSearch: '重命名检索', searchName: '名称', searchHint: '例如：门脉期，标注确定', searchSaved: '检索已保存。', searchRemoved: '检索“{name}”已删除。', rename: '重命名 {name}', removeSearch: '删除 {name}',
+    columns: '列', usualColumns: '恢复默认', created: '入库', tick: '勾选 {key}', tickAll: '勾选当前全部', untick: '取消勾选', bulk: '对勾选的病例', chosen: '已勾选 {n} 例 | 已勾选 {n} 例',
+    act: { note: '备注', ask: '重新询问标注' }, noteTitle: '为 {n} 例添加备注 | 为 {n} 例添加备注', noteText: '将替换这些病例已有的备注。',
+    did: { delete: '已删除 {n} 例。 | 已删除 {n} 例。', restore: '已恢复 {n} 例。 | 已恢复 {n} 例。', note: '已备注 {n} 例。 | 已备注 {n} 例。', ask: '{all} 个问题中已重新打开 {n} 个。 | {all} 个问题中已重新打开 {n} 个。' },
+    undo: '撤销', undone: '已撤销。', purge: '彻底删除', purgeAsk: '图像和文本将被清除且无法恢复。已冻结版本所含的内容会被拒绝清除。', purged: '已彻底清除。',
+    text: '报告文本', textHint: '报告中的文字，按原样查找', find: '查找', textFound: '{cases} 个病例的 {reports} 份报告', textNone: '没有报告包含“{text}”。按原样查找，可尝试更短的文字。', morePlaces: '此报告中另有 {n} 处',
+    timeline: '时间线', lane: { patient: '患者经过', site: '本站', images: '图像', imaging: '影像报告', pathology: '病理报告', labels: '标注', decisions: '判定' }, seriesOf: '{n} 个序列', daysLater: '第 {n} 天 | 第 {n} 天',
+  },
   disease: {
     part: { cases: '病例', imaging: '影像', pathology: '病理切片', reports: '报告', files: '其他文件' }, of: { imaging: '序列', pathology: '切片', reports: '报告', files: '文件' },
     noGrant: { head: '病种', title: '您看不到“{code}”的任何内容', text: '没有这个病种，或您的项目未获授权。管理员可将其授权给您所在的项目。' }, report: '报表', deleted: '已删除的', addFile: '添加文件', none: '暂无内容', noneDeleted: '没有已删除的内容', filesText: '病例的文档、基因文件、分割和结构集。新文件在审核人员放行前仅审核人员可见。',
