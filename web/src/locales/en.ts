@@ -226,6 +226,7 @@ export default {
     means: { under: 'In training only, drawn with the seed. Validation and test stay as they are.', over: 'labels.csv says in "repeats" how often each training case counts.', weights: 'labels.csv says in "weight" what each training case weighs.' },
     includeNull: 'Keep cases that lack a value the filter asks for', includeNullText: 'Real data often lacks age or sex. Left unticked, such cases stay out, and how many is said beside.',
   },
+  again: { title: 'Your session has ended', text: 'Nothing is lost. Sign in again as {name}, and this page goes on.', action: 'Go on', leave: 'Sign in as somebody else', offline: 'No network. The upload goes on by itself as soon as it is back.', files: 'Files under way' },
   catalog: {
     facets: 'Narrow down', missing: 'not known', moreValues: '{n} more', letGo: 'No longer ask for {value}',
     attribute: { label: 'Label', label_state: 'State of label', label_source: 'Source of label', sex: 'Sex', hospital: 'Hospital', Modality: 'Modality', phase: 'CT phase', sequence: 'MR sequence', format: 'Format', BodyPartExamined: 'Body part', Manufacturer: 'Manufacturer', report_kind: 'Reports' },

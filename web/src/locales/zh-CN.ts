@@ -131,6 +131,7 @@ export default {
     about: '预计数量；冻结后的划分中，每类的比例误差不超过一名患者。', balance: '类别均衡', folds: '折数（交叉验证）', noFolds: '无', way: { none: '保持原样', under: '减少较多类别的患者', over: '重复较少类别的患者', weights: '类别权重' },
     means: { under: '仅用于训练集，按种子抽取；验证集和测试集不变。', over: 'labels.csv 的 repeats 列说明每个训练病例的次数。', weights: 'labels.csv 的 weight 列说明每个训练病例的权重。' }, includeNull: '保留缺少筛选取值的病例', includeNullText: '实际数据常缺年龄或性别。不勾选时这些病例不纳入，旁边会显示数量。',
   },
+  again: { title: '登录已过期', text: '内容不会丢失。请以 {name} 重新登录，此页面将继续。', action: '继续', leave: '以其他账号登录', offline: '网络已断开，恢复后上传会自动继续。', files: '正在上传的文件' },
   catalog: {
     facets: '缩小范围', missing: '未知', moreValues: '另有 {n} 项', letGo: '取消条件：{value}',
     attribute: { label: '标注', label_state: '标注状态', label_source: '标注来源', sex: '性别', hospital: '医院', Modality: '模态', phase: 'CT 期相', sequence: 'MR 序列', format: '格式', BodyPartExamined: '部位', Manufacturer: '厂商', report_kind: '报告' },
