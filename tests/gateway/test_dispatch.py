@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from gateway.limits import ADDRESS_LIMIT_BYTES, LimitsMiddleware
 from gateway.openapi import fetch, merge
 from gateway.pages import Pages
 from gateway.upstreams import Table, open_upstreams
-from isocenter.errors import InvalidInput
+from isocenter.errors import InvalidInput, IsocenterError
 from isocenter.settings import SERVICES, Settings
 
 
@@ -169,3 +170,11 @@ async def test_contract_when_the_services_change_then_the_committed_document_is_
     committed = (Path(__file__).parents[2] / "web" / "openapi.json").read_text()
     made = await contract()
     assert made == committed, "The interface has changed: npm run types --prefix web, then commit web/openapi.json and web/src/api/schema.d.ts."
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_error_when_shown_then_the_pages_have_a_sentence_for_it(language: str) -> None:
+    text = (Path(__file__).parents[2] / "web" / "src" / "locales" / f"{language}.ts").read_text()
+    block = text[text.index("  problem: {") : text.index("  signIn: {")]
+    kinds = {re.sub(r"(?<!^)(?=[A-Z])", "-", error.__name__).lower() for error in IsocenterError.__subclasses__()}
+    assert sorted(kind for kind in kinds | {"bad-request"} if not re.search(rf"'?\b{kind}'?: '", block)) == []

@@ -3,7 +3,7 @@ import { ElMessage } from 'element-plus/es/components/message/index'
 import 'element-plus/theme-chalk/el-message.css'
 import { h } from 'vue'
 import { asProblem } from '@/api/problem'
-import { i18n } from '@/locales'
+import { i18n, language } from '@/locales'
 
 // the message type of an i18n without static messages is too deep for the compiler
 const { t, te } = i18n.global as unknown as { t: (key: string, named?: Record<string, unknown>) => string; te: (key: string) => boolean }
@@ -34,6 +34,6 @@ export const tell = {
     const problem = asProblem(error)
     const key = `problem.${problem.kind}`
     const headline = t(te(key) ? key : 'problem.unexpected', { seconds: problem.retryAfterSeconds ?? 60 })
-    ElMessage({ type: 'error', message: problem.detail ? `${headline} ${problem.detail}` : headline, duration: 8000, showClose: true })
+    ElMessage({ type: 'error', message: problem.detail && language.value === 'en' ? `${headline} ${problem.detail}` : headline, duration: 8000, showClose: true })
   },
 }

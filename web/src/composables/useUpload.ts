@@ -85,6 +85,17 @@ export function useUpload() {
     }
   }
 
+  async function begin(): Promise<void> {
+    try {
+      key.value = (await importsApi.newUpload()).key
+    } catch (error) {
+      const { status } = asProblem(error)
+      if (status === 0 && !navigator.onLine) await networkAgain()
+      else if (status === 401) await signedInAgain()
+      else throw error
+    }
+  }
+
   function signedInAgain(): Promise<void> {
     signedOut()
     return new Promise((resolve) => {
@@ -115,7 +126,7 @@ export function useUpload() {
     stopped = false
     problem.value = null
     try {
-      if (!key.value) key.value = (await importsApi.newUpload()).key
+      while (!key.value) await begin()
       const ended = await Promise.allSettled(Array.from({ length: PARALLEL }, drain))
       const failed = ended.find((one) => one.status === 'rejected')
       if (failed && !stopped) throw failed.reason

@@ -11,8 +11,8 @@ export default {
   },
   sex: { F: '女', M: '男', O: '其他' },
   problem: {
-    'no-connection': '服务器没有响应。请检查网络后重试。', 'wrong-password': '用户名或密码不正确。', 'not-authenticated': '登录已失效，请重新登录。', 'not-allowed': '您的角色不能执行此操作。', 'not-found': '这里没有您可以查看的内容。', 'invalid-input': '请求中有内容需要更正。', conflict: '当前状态下无法执行此操作。', gone: '该内容已撤回。',
-    'stale-revision': '其他人刚刚修改过。请刷新页面后再改。', 'too-large': '超过允许的大小。', 'too-many-requests': '尝试次数过多，请等待 {seconds} 秒后再试。', 'storage-full': '服务器存储空间已满，请联系运维人员。', unavailable: '服务器的某个部分暂时没有响应，请稍后重试。', 'wrong-key': '服务器的密钥文件不正确，请联系运维人员。', unexpected: '服务器出现错误。请重试；若仍然出现，请联系运维人员。',
+    about: '涉及：{field}。', server: '服务器原文（英文）', 'no-connection': '服务器没有响应。请检查网络后重试。', 'wrong-password': '用户名或密码不正确。', 'not-authenticated': '登录已失效，请重新登录。', 'not-allowed': '您的角色不能执行此操作。请管理员调整角色，或请有权限的同事操作。', 'not-found': '没有您可以查看的内容。可能已删除，或您的项目未获授权；可询问管理员。', 'invalid-input': '请求中有内容需要更正。', conflict: '当前状态下无法执行此操作。请重新载入页面，查看发生了什么变化。', gone: '此内容已撤回，请使用较新的版本。',
+    'stale-revision': '其他人刚刚修改过。请刷新页面后再改。', 'too-large': '超过允许的大小。请减少内容，或改为导入服务器上的文件夹。', 'too-many-requests': '尝试次数过多，请等待 {seconds} 秒后再试。', 'bad-request': '无法理解此请求。请重新载入页面；若仍如此，请告知运维人员。', 'not-acceptable': '服务器无法以所要求的形式提供，请换一种格式。', 'range-not-satisfiable': '文件已改变，请重新下载。', 'decoder-failed': '此图像无法解码。请查看其他序列，或下载原文件。', 'lease-lost': '其间已由他人接手，请重新载入页面。', 'storage-full': '服务器存储空间已满，请联系运维人员。', unavailable: '服务器的某个部分暂时没有响应，请稍后重试。', 'wrong-key': '服务器的密钥文件不正确，请联系运维人员。', unexpected: '服务器出现错误。请重试；若仍然出现，请联系运维人员。',
   },
   signIn: { title: '登录', name: '用户名', password: '密码', action: '登录', ended: '登录已失效。重新登录后会回到刚才的页面。', help: '没有账号或忘记密码？请联系本站管理员。', story: '同一患者的影像、报告、病理与标注，汇聚于一个病例。' },
   notFound: { title: '没有这个页面', text: '地址可能有误，或者所指内容已不存在。', home: '返回首页' },
@@ -131,7 +131,8 @@ export default {
     about: '预计数量；冻结后的划分中，每类的比例误差不超过一名患者。', balance: '类别均衡', folds: '折数（交叉验证）', noFolds: '无', way: { none: '保持原样', under: '减少较多类别的患者', over: '重复较少类别的患者', weights: '类别权重' },
     means: { under: '仅用于训练集，按种子抽取；验证集和测试集不变。', over: 'labels.csv 的 repeats 列说明每个训练病例的次数。', weights: 'labels.csv 的 weight 列说明每个训练病例的权重。' }, includeNull: '保留缺少筛选取值的病例', includeNullText: '实际数据常缺年龄或性别。不勾选时这些病例不纳入，旁边会显示数量。',
   },
-  again: { title: '登录已过期', text: '内容不会丢失。请以 {name} 重新登录，此页面将继续。', action: '继续', leave: '以其他账号登录', offline: '网络已断开，恢复后上传会自动继续。', files: '正在上传的文件' },
+  again: { patients: '{n} 名患者 | {n} 名患者', exact: '与现在冻结的划分一致。', balancedAway: '均衡时略去 {n} 例。 | 均衡时略去 {n} 例。', title: '登录已过期', text: '内容不会丢失。请以 {name} 重新登录，此页面将继续。', action: '继续', leave: '以其他账号登录', offline: '网络已断开，恢复后上传会自动继续。', files: '正在上传的文件' },
+  problemField: { name: '名称', code: '代码', title: '标题', query: '筛选条件', text: '文本', keys: '所选病例', note: '备注', split: '划分', label_states: '采用的标注', seed: '随机种子', folds: '折数', balance: '类别均衡', disease: '病种', scheme: '标注方案', hospital: '医院', source: '图像来源', tables: '表格', mapping: '各列的含义', path: '路径', root: '文件夹', password: '密码', current: '当前密码', new: '新密码', role: '角色', days: '天数', prefix: '病例编号前缀', organ: '器官', schemes: '标注方案', classes: '类别', terms: '规则词条', uid: '此序列', key: '此条目', value: '答案', revision: '所依据的状态', limit: '行数', cursor: '列表位置', format: '格式', options: '选项', media_type: '文件类型' },
   catalog: {
     facets: '缩小范围', missing: '未知', moreValues: '另有 {n} 项', letGo: '取消条件：{value}',
     attribute: { label: '标注', label_state: '标注状态', label_source: '标注来源', sex: '性别', hospital: '医院', Modality: '模态', phase: 'CT 期相', sequence: 'MR 序列', format: '格式', BodyPartExamined: '部位', Manufacturer: '厂商', report_kind: '报告' },
