@@ -149,6 +149,7 @@ async def test_upload_of_a_folder_then_its_tables_are_found_and_it_runs(embedded
     await context.close()
 
 
+@pytest.mark.soak  # a lost network is waited for
 async def test_upload_when_the_network_goes_and_the_session_ends_then_it_goes_on_and_nothing_is_lost(embedded: Platform, browser: Browser) -> None:
     context = await open_context(browser)
     page = await context.new_page()
@@ -156,7 +157,6 @@ async def test_upload_when_the_network_goes_and_the_session_ends_then_it_goes_on
     await page.goto(f"{embedded.url}/imports/new")
     await page.get_by_role("radio", name="Upload").check(force=True)
     files = [{"name": f"part-{n}.bin", "mimeType": "application/octet-stream", "buffer": secrets.token_bytes(3000)} for n in range(4)]
-    await page.evaluate("window.addEventListener('online', () => { window.cameBack = true })")
     await context.set_offline(True)
     await page.locator("input[type=file][multiple]:not([webkitdirectory])").first.set_input_files(files[:2])  # type: ignore[arg-type]
     await expect(page.get_by_text("No network. The upload goes on by itself")).to_be_visible()
