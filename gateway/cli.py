@@ -1,4 +1,4 @@
-"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|columns|deidentify|link|label|evaluate|version``."""
+"""The server's command line: ``isocenter serve|migrate|reset-password|backup|restore|columns|deidentify|link|label|evaluate|openapi|version``."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("predictions", type=Path)
     evaluate.add_argument("gold", type=Path, help="id and label; or study_uid and report_id (or imaging_id, pathology_ids)")
     evaluate.add_argument("repeats", type=Path, nargs="?", help="for links: a table with id and dup_of; a link to a repeat counts the same")
+    commands.add_parser("openapi", help="print the OpenAPI document of the whole product, as the server gives it under /openapi.json")
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -176,6 +177,13 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _openapi(_: argparse.Namespace) -> int:
+    from gateway.contract import contract
+
+    sys.stdout.write(asyncio.run(contract()))
+    return 0
+
+
 def _version(_: argparse.Namespace) -> int:
     _say(f"isocenter {version('isocenter')}")
     return 0
@@ -192,6 +200,7 @@ _COMMANDS = {
     "link": _link,
     "label": _label,
     "evaluate": _evaluate,
+    "openapi": _openapi,
     "version": _version,
 }
 

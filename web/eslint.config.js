@@ -5,7 +5,7 @@ import vue from 'eslint-plugin-vue'
 import typescript from 'typescript-eslint'
 
 export default typescript.config(
-  { ignores: ['node_modules', 'src/components.d.ts'] },
+  { ignores: ['node_modules', 'src/components.d.ts', 'src/api/schema.d.ts'] },
   js.configs.recommended,
   ...typescript.configs.recommended,
   ...vue.configs['flat/recommended'],

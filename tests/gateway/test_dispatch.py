@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from gateway_site import OpenSite, echo
 from starlette.types import Receive, Scope, Send
 
+from gateway.contract import contract
 from gateway.lifespans import Lifespans, StartFailed
 from gateway.limits import ADDRESS_LIMIT_BYTES, LimitsMiddleware
 from gateway.openapi import fetch, merge
 from gateway.pages import Pages
 from gateway.upstreams import Table, open_upstreams
-from isocenter.errors import InvalidInput
+from isocenter.errors import InvalidInput, IsocenterError
 from isocenter.settings import SERVICES, Settings
 
 
@@ -162,3 +164,17 @@ async def test_openapi_when_services_answer_then_the_gateways_own_paths_are_in_i
         document = (await site.client().get("/openapi.json")).json()
     assert {"/api/v1/session", "/api/v1/profile", "/api/v1/accounts/{name}", "/api/v1/audit"} <= set(document["paths"])
     assert len(SERVICES) == 4
+
+
+async def test_contract_when_the_services_change_then_the_committed_document_is_made_anew() -> None:
+    committed = (Path(__file__).parents[2] / "web" / "openapi.json").read_text()
+    made = await contract()
+    assert made == committed, "The interface has changed: npm run types --prefix web, then commit web/openapi.json and web/src/api/schema.d.ts."
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_error_when_shown_then_the_pages_have_a_sentence_for_it(language: str) -> None:
+    text = (Path(__file__).parents[2] / "web" / "src" / "locales" / f"{language}.ts").read_text()
+    block = text[text.index("  problem: {") : text.index("  signIn: {")]
+    kinds = {re.sub(r"(?<!^)(?=[A-Z])", "-", error.__name__).lower() for error in IsocenterError.__subclasses__()}
+    assert sorted(kind for kind in kinds | {"bad-request"} if not re.search(rf"'?\b{kind}'?: '", block)) == []

@@ -98,3 +98,62 @@ async def test_disease_when_not_granted_then_the_page_says_so_and_offers_no_free
     await expect(page.get_by_role("button", name="Freeze as dataset")).to_have_count(0)
     assert [fault for fault in faults.found if "404" not in fault] == []
     await context.close()
+
+
+async def test_case_list_when_narrowed_saved_ticked_and_searched_then_it_follows_and_can_be_undone(embedded: Platform, browser: Browser) -> None:
+    context = await open_context(browser)
+    page, faults = await context.new_page(), Faults()
+    faults.watch(page)
+    await sign_in(page, embedded.url, embedded.admin_name, embedded.admin_password)
+    await have_content(page, embedded.url)
+    await page.goto(f"{embedded.url}/diseases/liver")
+    await settled(page)
+    rows, dialog = page.locator("table.table tbody tr"), page.get_by_role("dialog")
+    every = (await ask(page, "GET", "/api/v1/cases/count?disease=liver"))["cases"]
+    women = (await ask(page, "GET", "/api/v1/cases/count?disease=liver&sex=F"))["cases"]
+    await expect(rows).to_have_count(every)
+
+    # the number beside a value is what a click on it shows
+    facet = page.get_by_role("group", name="Sex").get_by_role("button", name="Female")
+    await expect(facet.locator(".num")).to_have_text(str(women))
+    await facet.click()
+    await expect(rows).to_have_count(women)
+    name = f"Women {secrets.token_hex(3)}"
+    await page.get_by_role("button", name="Saved searches").click()
+    await page.get_by_role("button", name="Save this search").click()
+    await dialog.locator("#search-name").fill(name)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.locator("#search-name")).to_have_count(0)
+    await page.goto(f"{embedded.url}/diseases/liver")
+    await expect(rows).to_have_count(every)
+    await page.get_by_role("button", name="Saved searches").click()
+    await page.get_by_role("button", name=name, exact=True).click()
+    await expect(rows).to_have_count(women)
+    await page.goto(f"{embedded.url}/diseases/liver")
+
+    # columns are remembered
+    await page.get_by_role("button", name="Columns").click()
+    await page.get_by_text("Formats", exact=True).last.click()
+    await expect(page.get_by_role("columnheader", name="Formats")).to_have_count(0)
+    await page.reload()
+    await expect(rows).to_have_count(every)
+    await expect(page.get_by_role("columnheader", name="Formats")).to_have_count(0)
+
+    # two are deleted and, by the notice, back again
+    await rows.nth(0).get_by_role("checkbox").check()
+    await rows.nth(1).get_by_role("checkbox").check()
+    await page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
+    await expect(rows).to_have_count(every - 2)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(rows).to_have_count(every)
+
+    await page.goto(f"{embedded.url}/diseases/liver?part=reports")
+    row = (await ask(page, "GET", "/api/v1/reports?disease=liver&limit=1"))["items"][0]
+    text = next(iter((await ask(page, "GET", f"/api/v1/reports/{row['key']}"))["sections"].values()))
+    await page.get_by_label("Text of reports").fill(text[:4])
+    await page.get_by_role("button", name="Find", exact=True).click()
+    await expect(page.locator("mark").first).to_have_text(text[:4])
+    await page.goto(f"{embedded.url}/cases/{row['cases'][0]}")
+    await expect(page.get_by_role("region", name="Time line").get_by_role("button").first).to_be_visible()
+    assert faults.found == []
+    await context.close()

@@ -147,3 +147,27 @@ async def test_upload_of_a_folder_then_its_tables_are_found_and_it_runs(embedded
     assert shown["counts"]["files"]["accepted"] > 0
     assert faults.found == []
     await context.close()
+
+
+@pytest.mark.soak  # a lost network is waited for
+async def test_upload_when_the_network_goes_and_the_session_ends_then_it_goes_on_and_nothing_is_lost(embedded: Platform, browser: Browser) -> None:
+    context = await open_context(browser)
+    page = await context.new_page()
+    await sign_in(page, embedded.url, embedded.admin_name, embedded.admin_password)
+    await page.goto(f"{embedded.url}/imports/new")
+    await page.get_by_role("radio", name="Upload").check(force=True)
+    files = [{"name": f"part-{n}.bin", "mimeType": "application/octet-stream", "buffer": secrets.token_bytes(3000)} for n in range(4)]
+    await context.set_offline(True)
+    await page.locator("input[type=file][multiple]:not([webkitdirectory])").first.set_input_files(files[:2])  # type: ignore[arg-type]
+    await expect(page.get_by_text("No network. The upload goes on by itself")).to_be_visible()
+    await context.set_offline(False)
+    await expect(page.get_by_text("2 of 2 files")).to_be_visible(timeout=30_000)
+
+    await context.clear_cookies()
+    await page.locator("input[type=file][multiple]:not([webkitdirectory])").first.set_input_files(files[2:])  # type: ignore[arg-type]
+    again = page.get_by_role("dialog", name="Your session has ended")
+    await again.get_by_label("Password", exact=True).fill(embedded.admin_password)
+    await again.get_by_role("button", name="Go on").click()
+    await expect(page.get_by_text("4 of 4 files")).to_be_visible(timeout=30_000)
+    await expect(again).to_have_count(0)
+    await context.close()

@@ -18,6 +18,10 @@ const app = createApp(App).use(createPinia()).use(i18n).use(router)
 onSignedOut(() => {
   const session = useSession()
   if (!session.signedIn) return
+  if (router.currentRoute.value.meta.keeps) {
+    session.ended = true
+    return
+  }
   session.forget()
   void router.push({ path: '/sign-in', query: { back: router.currentRoute.value.fullPath, ended: '1' } })
 })

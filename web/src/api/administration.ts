@@ -1,32 +1,12 @@
 import { http, type Page } from '@/api/http'
 import type { AuditEvent } from '@/api/catalog'
-import type { Role } from '@/api/session'
+import type * as Api from '@/api/schema'
 
-export interface Account {
-  name: string
-  full_name: string
-  email: string
-  department?: string
-  role: Role
-  identity_permission: boolean
-  active: boolean
-  revision: number
-}
+export type Account = Api.AccountView
 
-export interface Project {
-  code: string
-  title: string
-  members: string[]
-  grants: { diseases: string[]; datasets: string[] }
-  revision: number
-}
+export type Project = Api.ProjectOut
 
-export interface NewAccount {
-  name: string
-  full_name: string
-  role: Role
-  identity_permission: boolean
-}
+export type NewAccount = Api.NewAccount
 
 const projects = '/api/v1/projects'
 

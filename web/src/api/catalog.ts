@@ -1,61 +1,19 @@
 import { http, type Page, type Query } from '@/api/http'
 import type { Evidence } from '@/api/reviews'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
-export interface LabelClass {
-  code: string
-  title_en: string
-  title_zh: string
-}
+export type LabelClass = Api.LabelClassOut
 
-export interface Scheme {
-  code: string
-  number: number
-  title_en: string
-  title_zh: string
-  meaning_en: string
-  meaning_zh: string
-  threshold: number
-  classes: LabelClass[]
-}
+export type Scheme = Api.LabelSchemeOut
 
-export interface Disease {
-  code: string
-  prefix: string
-  title_en: string
-  title_zh: string
-  schemes: Scheme[]
-  cases: number
-  revision: number
-}
+export type Disease = Api.DiseaseOut
 
-export interface Hospital {
-  code: string
-  title: string
-}
+export type Hospital = Api.HospitalOut
 
-export interface CaseLabel {
-  scheme: string
-  value: string
-  state: string
-  source: string
-  confidence: number | null
-}
+export type CaseLabel = Api.CurrentLabel
 
-export interface CaseRow {
-  key: string
-  disease: string
-  sex: string
-  age_years: number | null
-  label: CaseLabel | null
-  modalities: string[]
-  formats: string[]
-  studies: number
-  series: number
-  reports: number
-  thumbnail: string | null
-  revision: number
-  deleted?: boolean
-}
+export type CaseRow = Api.CaseOut
 
 export interface CaseFilter extends Record<string, string | undefined> {
   q?: string
@@ -68,102 +26,25 @@ export interface CaseFilter extends Record<string, string | undefined> {
   deleted?: string
 }
 
-export interface CaseCounts {
-  cases: number
-  series: number
-  instances: number
-  size_bytes: number
-  by_label: Record<string, number>
-  left_out_null?: number
-}
+export type CaseCounts = Api.CaseCount
 
-export interface Series {
-  uid: string
-  format: string
-  modality: string
-  description: string
-  sequence: string
-  phase: string
-  slice_thickness_mm: number | null
-  spacing_mm: number[] | null
-  rows: number
-  columns: number
-  instance_count: number
-  frame_count: number
-  manufacturer: string
-  model_name: string
-  size_bytes: number
-  state: string
-  thumbnail: string | null
-  stacks?: { sequence: string; phase: string; doubt: string; instance_count: number }[]
-  slide: { mpp: number | null; objective_power: number | null; width_px: number; height_px: number } | null
-}
+export type Series = Api.SeriesOut
 
-export interface Study {
-  uid: string
-  hospital?: string
-  shifted_date: string | null
-  age_years: number | null
-  sex: string
-  body_part: string
-  description: string
-  series: Series[]
-  reports: string[]
-}
+export type Study = Api.StudyOut
 
-export interface LabelEntry {
-  scheme: string
-  value: string
-  source: string
-  confidence: number | null
-  state?: string
-  decided_by?: string | null
-  /** A reviewer's answer that was taken back. */
-  undone?: boolean
-  created_at: string
-  evidence: Evidence[]
-  report_key?: string | null
-  rule_set?: string | number | null
-  reason?: string
-}
+export type LabelEntry = Narrowed<Api.LabelOut, { evidence: Evidence[] }>
 
-export interface Report {
-  key: string
-  kind: 'imaging' | 'pathology'
-  shifted_date: string | null
-  sections: Record<string, string>
-  language: string
-  links: { study_uid: string; score: number; state: string }[]
-  labels: LabelEntry[]
-}
+export type Report = Narrowed<Api.ReportOut, { kind: 'imaging' | 'pathology'; sections: Record<string, string>; labels: LabelEntry[] }>
 
-export interface Resource {
-  title: string
-  media_type: string
-  size_bytes: number
-  state: string
-  sha256: string
-  url?: string
-}
+export type Resource = Api.ResourceOut
 
-export interface AuditEvent {
-  at: string
-  actor: string
-  verb: string
-  subject?: string
-  before?: Record<string, unknown> | null
-  after?: Record<string, unknown> | null
-}
+/** One step of a thing's history. */
+export type HistoryEvent = Api.HistoryOut
+/** One event of the audit log. */
+export type AuditEvent = Api.AuditView
 
-export interface Case extends Omit<CaseRow, 'studies' | 'reports' | 'series'> {
-  note?: string
-  studies: Study[]
-  reports: Report[]
-  labels: LabelEntry[]
-  resources: Resource[]
-  filled: { name: string; value: string; source: string }[]
-  history: AuditEvent[]
-}
+export type Facet = Api.AttributeValues
+export type Case = Narrowed<Api.CaseDetail, { reports: Report[]; labels: LabelEntry[] }>
 
 const cases = '/api/v1/cases'
 
@@ -174,6 +55,13 @@ export const catalogApi = {
   cases: (disease: string, filter: CaseFilter, cursor: string | null = null, limit = 50) =>
     http.get<Page<CaseRow>>(cases, { disease, ...filter, cursor, limit }),
   count: (disease: string, filter: CaseFilter | Query) => http.get<CaseCounts>(`${cases}/count`, { disease, ...filter }),
+  /** Cases that meet a filter of the search language. */
+  search: (query: unknown, cursor: string | null = null, limit = 50) => http.post<Page<CaseRow>>(`${cases}/search`, { query, cursor, limit }),
+  /** What one finds when one value of an attribute is asked for and the rest of the filter stays. */
+  facets: async (query: unknown, names: string[]) => (await http.post<Api.Facets>(`${cases}/facets`, { query, names })).facets,
+  /** One change of many cases: all or none. */
+  bulk: (action: 'delete' | 'restore' | 'note', keys: string[], note?: string) => http.post<Api.BulkDone>(`${cases}/bulk`, { action, keys, ...(note === undefined ? {} : { note }) }),
+  purge: (key: string) => http.post<Api.Purged>(`${cases}/${key}/purge`),
   /** By a filter of the search language. */
   countOf: (query: unknown) => http.post<CaseCounts>(`${cases}/count`, { query }),
   case: (key: string) => http.get<Case>(`${cases}/${key}`),

@@ -1,4 +1,6 @@
 import { http, type Page } from '@/api/http'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
 export interface VersionCounts {
   cases: number
@@ -10,61 +12,28 @@ export interface VersionCounts {
   left_out: Record<string, number>
 }
 
-export interface DatasetVersion {
-  name: string
-  number: number
-  reference: string
-  digest: string
-  counts: VersionCounts
-  created_at: string
-  created_by: string
-  withdrawn_at?: string | null
-  card?: Record<string, unknown>
-  query?: Record<string, unknown>
-  recipe?: Record<string, unknown>
-  policies?: Record<string, unknown>
+export type DatasetVersion = Narrowed<Api.VersionOut, { counts: VersionCounts }> & { card?: Record<string, unknown> }
+
+export type Dataset = Api.DatasetOut & { versions?: DatasetVersion[] }
+
+/** What a dataset version is frozen from. */
+export type FreezeRequest = Narrowed<Required<Omit<Api.FreezeIn, 'balance_parts'>>, { query: CaseQuery; label_states: string[] }>
+
+export interface CaseQuery {
+  terms: Record<string, string[]>
+  ranges: Record<string, { gte?: number; lte?: number }>
+  include_null?: boolean
 }
 
-export interface Dataset {
-  name: string
-  title: string
-  description: string
-  disease: string
-  scheme: string
-  licence: string
-  created_by?: string
-  created_at?: string
-  versions?: DatasetVersion[]
-  latest?: number | null
-}
+export type Comparison = Api.Comparison
 
-export interface FreezeRequest {
-  query: { terms: Record<string, string[]>; ranges: Record<string, { gte?: number; lte?: number }>; include_null?: boolean }
-  label_states: string[]
-  split: Record<string, number> | null
-  seed: number
-  balance: 'under' | 'over' | 'weights' | null
-  folds: number | null
-}
+export type NewDataset = Required<Api.DatasetIn>
 
-export interface Comparison {
-  before: string
-  after: string
-  counts: Record<string, number>
-  added: string[]
-  removed: string[]
-  relabelled: { case_id: string; before: Record<string, unknown>; after: Record<string, unknown> }[]
-  moved: { case_id: string; before: Record<string, unknown>; after: Record<string, unknown> }[]
-  other_files: string[]
-}
-
-export interface NewDataset {
-  name: string
-  title: string
-  description: string
-  disease: string
-  scheme: string
-  licence: string
+export interface SplitOutlook {
+  parts: { part: string; label: string; patients: number; cases: number }[]
+  cases: number
+  patients: number
+  balanced_away?: number
 }
 
 const datasets = '/api/v1/datasets'
@@ -74,6 +43,8 @@ export const datasetsApi = {
   list: (cursor: string | null = null) => http.get<Page<Dataset>>(datasets, { cursor, limit: 50 }),
   create: (asked: NewDataset) => http.post<Dataset>(datasets, asked),
   read: (name: string) => http.get<Dataset>(`${datasets}/${name}`),
+  /** What each part would hold of each class if it were frozen now; nothing is kept. */
+  splitPreview: (asked: FreezeRequest & { disease: string; scheme: string }) => http.post<SplitOutlook>(`${datasets}/split-preview`, asked),
   freeze: (name: string, asked: FreezeRequest) => http.post<DatasetVersion>(`${datasets}/${name}/versions`, asked),
   /** Cases that came, went, or changed between two versions; at most 200 of each are named. */
   compare: (name: string, before: number, after: number) => http.get<Comparison>(`${datasets}/${name}/compare`, { before, after, limit: 200 }),

@@ -1,29 +1,14 @@
 import { versionUrl } from '@/api/datasets'
 import { currentCsrfToken, http } from '@/api/http'
 import { problemOf } from '@/api/problem'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
 export type ExportOptions = Record<string, unknown>
 
-export interface ExportJob {
-  key: string
-  format: string
-  options: ExportOptions
-  state: 'open' | 'running' | 'finished' | 'failed' | 'cancelled'
-  done: number
-  total: number
-  reason: string
-  files: number | null
-  size_bytes: number | null
-  refused: Record<string, number>
-  notes: string[]
-  created_by: string
-  created_at: string
-}
+export type ExportJob = Narrowed<Api.ExportOut, { state: 'open' | 'running' | 'finished' | 'failed' | 'cancelled' }>
 
-export interface ExportFormat {
-  format: string
-  options: string[]
-}
+export type ExportFormat = Api.FormatOut
 
 export interface ExportFile {
   path: string

@@ -33,6 +33,11 @@ export function onSignedOut(act: () => void): void {
   whenSignedOut = act
 }
 
+/** For requests that do not go through here (uploads): an answer said 401. */
+export function signedOut(): void {
+  whenSignedOut()
+}
+
 export function toUrl(path: string, query: Query = {}): string {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {

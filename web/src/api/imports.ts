@@ -1,4 +1,6 @@
 import { http, toUrl, type Page } from '@/api/http'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
 export const OUTCOMES = ['accepted', 'duplicate', 'other_resource', 'index_or_archive', 'empty', 'review', 'refused'] as const
 export type Outcome = (typeof OUTCOMES)[number]
@@ -6,70 +8,17 @@ export type TableKind = 'imaging' | 'pathology' | 'labels' | 'image_list'
 export const TABLE_KINDS: TableKind[] = ['imaging', 'pathology', 'labels', 'image_list']
 export type ImportState = 'running' | 'paused' | 'cancelled' | 'failed' | 'finished' | 'withdrawn'
 
-export interface Stage {
-  name: string
-  state: 'waiting' | 'running' | 'done'
-  done: number
-  total: number
-  rate_per_s: number | null
-}
+export type Stage = Api.StageProgress
 
 export type OutcomeCounts = Partial<Record<Outcome | 'pending', number>>
 
-export interface Import {
-  key: string
-  hospital: string
-  account: string
-  source_kind?: string
-  state: ImportState
-  stage: string
-  created_at: string
-  finished_at: string | null
-  failure: string
-  /** Empty when decided per study. */
-  diseases: string[]
-  stages: Stage[]
-  eta_seconds: number | null
-  counts: { files: OutcomeCounts; rows: OutcomeCounts }
-  links: Record<string, number>
-  labels: Record<string, number>
-  held: number
-  totals?: Record<string, number>
-  sums_ok: boolean
-  reviews_open: number
-}
+export type Import = Narrowed<Api.ImportView, { state: ImportState; counts: { files: OutcomeCounts; rows: OutcomeCounts } }>
 
-export interface ImportItem {
-  ordinal: number
-  kind: 'file' | 'row'
-  origin: string
-  row_number: number | null
-  extension: string
-  size_bytes: number
-  outcome: Outcome | null
-  reason: string
-  detail: string
-  link_state: string
-  label_state: string
-  study_uid?: string | null
-  series_uid?: string | null
-  report_key?: string | null
-  case_key?: string | null
-  path?: string | null
-}
+export type ImportItem = Narrowed<Api.ItemView, { kind: 'file' | 'row'; outcome: Outcome | null }>
 
-export interface Reason {
-  kind: string
-  outcome: Outcome
-  reason: string
-  count: number
-}
+export type Reason = Narrowed<Api.Reason, { outcome: Outcome }>
 
-export interface Entry {
-  name: string
-  kind: 'folder' | 'file'
-  size_bytes: number | null
-}
+export type Entry = Api.Entry
 
 export interface Place {
   root?: string
@@ -77,43 +26,16 @@ export interface Place {
   upload?: string
 }
 
-export interface TableRequest extends Place {
-  kind?: TableKind
-  mapping?: Record<string, string>
-  date_order?: DateOrder
-}
+export type TableRequest = Narrowed<Api.TableSource, { path?: string; root?: string; upload?: string; kind?: TableKind; mapping?: Record<string, string>; date_order?: DateOrder }>
 
 export type DateOrder = 'ymd' | 'dmy' | 'mdy'
 export const DATE_ORDERS: DateOrder[] = ['ymd', 'dmy', 'mdy']
 
-export interface MappingEntry {
-  column: string
-  confidence: number
-  why?: string
-}
+export type MappingEntry = Api.Guess
 
-export interface TablePreview {
-  kind: TableKind
-  columns: string[]
-  sample_rows: string[][]
-  mapping: Record<string, MappingEntry>
-  /** The nouns a column of this kind of table may be. */
-  nouns: string[]
-  missing: string[]
-  rows: number
-  date_order: DateOrder | ''
-  notes: string[]
-  /** The mapping is what a person confirmed for this hospital and header before. */
-  remembered: boolean
-}
+export type TablePreview = Narrowed<Api.TablePreview, { kind: TableKind; date_order: DateOrder | '' }>
 
-export interface NewImport {
-  hospital: string
-  source: { kind: 'folder'; root: string; path: string } | { kind: 'upload'; upload: string } | { kind: 'none' }
-  tables: TableRequest[]
-  diseases: string[] | 'auto'
-  schemes?: Record<string, string>
-}
+export type NewImport = Narrowed<Api.NewImport, { source: Api.Source; tables: TableRequest[] }>
 
 export interface ItemFilter {
   outcome?: string

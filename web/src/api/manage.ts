@@ -1,43 +1,18 @@
-import type { AuditEvent, Report, Series } from '@/api/catalog'
+import type { HistoryEvent, Report } from '@/api/catalog'
 import { currentCsrfToken, http, toUrl, type Page } from '@/api/http'
 import { problemOf } from '@/api/problem'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
 /** The lists of a disease beside its cases. `slides` are the series of pathology. */
 export const PARTS = ['imaging', 'pathology', 'reports', 'files'] as const
 export type Part = (typeof PARTS)[number]
 
-interface Managed {
-  deleted: boolean
-  revision: number
-}
+export type SeriesRow = Api.SeriesRow
 
-export interface SeriesRow extends Series, Managed {
-  study_uid: string
-  body_part: string
-  cases: string[]
-}
+export type ReportRow = Narrowed<Api.ReportRow, { kind: Report['kind'] }>
 
-export interface ReportRow extends Managed {
-  key: string
-  kind: 'imaging' | 'pathology'
-  shifted_date: string | null
-  language: string
-  body_part: string
-  characters: number
-  cases: string[]
-}
-
-export interface FileRow extends Managed {
-  case: string
-  sha256: string
-  title: string
-  media_type: string
-  code: string
-  size_bytes: number
-  state: string
-  created_at: string
-  url: string
-}
+export type FileRow = Api.ResourceRow
 
 export type Row = { part: 'imaging' | 'pathology'; of: SeriesRow } | { part: 'reports'; of: ReportRow } | { part: 'files'; of: FileRow }
 
@@ -66,8 +41,10 @@ export const manageApi = {
   change: (row: Row, fields: Record<string, string>) => http.patch<unknown>(address(row), fields, row.of.revision),
   remove: (row: Row) => http.delete<null>(address(row), row.part === 'files' ? undefined : row.of.revision),
   restore: (row: Row) => http.post<unknown>(address(row, '/restore')),
+  /** For good, bytes included; only what is deleted already. */
+  purge: (row: Row) => http.post<Api.Purged>(address(row, '/purge')),
   release: (row: Row) => http.post<unknown>(address(row, '/release')),
-  history: async (row: Row): Promise<AuditEvent[]> => (await http.get<Page<AuditEvent>>(address(row, '/history'))).items,
+  history: async (row: Row): Promise<HistoryEvent[]> => (await http.get<Page<HistoryEvent>>(address(row, '/history'))).items,
   sections: async (row: Row): Promise<Record<string, string>> => (row.part === 'reports' ? (await http.get<Pick<Report, 'sections'>>(address(row))).sections : {}),
   /** A file beside a case; it is held until a reviewer has released it. */
   add: async (caseKey: string, title: string, file: File): Promise<void> => {

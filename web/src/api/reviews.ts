@@ -1,16 +1,12 @@
 import { http, type Page } from '@/api/http'
 import { Problem } from '@/api/problem'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
 export const REVIEW_KINDS = ['label', 'link', 'disease', 'identifiers', 'pixels', 'resource', 'leak', 'duplicate', 'sequence'] as const
 export type ReviewKind = (typeof REVIEW_KINDS)[number]
 
-export interface Choice {
-  value: string
-  title_en: string
-  title_zh: string
-  /** Once given, it cannot be taken back. */
-  final?: boolean
-}
+export type Choice = Api.Choice
 
 export interface Evidence {
   section: string
@@ -90,31 +86,14 @@ export interface Proposal {
   facts?: Record<string, unknown>
 }
 
-export interface Review {
-  key: string
-  kind: ReviewKind
-  subject: string
-  disease: string | null
-  case_key: string | null
-  import_key: string | null
-  priority: number
-  state: 'open' | 'decided' | 'closed'
-  created_at: string
-  choices: Choice[]
-  proposal: Proposal
-  revision: number
-}
+export type Review = Narrowed<Api.ReviewView, { kind: ReviewKind; state: 'open' | 'decided' | 'closed'; proposal: Proposal }>
 
 export type ReviewFilter = {
   kind?: string
   disease?: string
 }
 
-export interface ReviewCounts {
-  open: number
-  by_kind: Record<string, number>
-  by_disease: Record<string, number>
-}
+export type ReviewCounts = Api.ReviewCounts
 
 const reviews = '/api/v1/reviews'
 

@@ -1,38 +1,22 @@
 import { http } from '@/api/http'
 import type { Agreement } from '@/api/reviews'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
-export interface Threshold { confidence: number; decided: number; accepted: number; wrong: number; error_bound: number; basis: string }
-export interface Scheme { code: string; number: number; title_en: string; title_zh: string; threshold: number; wanted_error: number | null; counts_from: number; found: Threshold | null }
-export interface Version { version: number; number: number | null; sha256: string; created_at: string; in_use: boolean }
-export interface ProposalLine { key: string; state: string; number: number; account: string; applied_by: string | null; done: number; total: number; failure: string; created_at: string; finished_at: string | null }
+export type Threshold = Api.ThresholdView
+export type Scheme = Api.SchemeView
+export type Version = Api.Version
+export type ProposalLine = Api.ProposalLine
 export interface Change { noun: string; id: string; change: string; added: string[]; removed: string[] }
 export interface Clash { word: string; rules: string[]; meanings: string[]; general: boolean }
-export interface Move { old: string; new: string; count: number }
-export interface Rates { sure: number; coverage: number | null; right: number; wrong: number; review: number; accuracy: number | null }
-export interface RuleLine { rule: string; meaning: string; reports: number; conflicts: number; decided: number; right: number; accuracy: number | null }
+export type Move = Api.Move
+export type Rates = Api.Rates
+export type RuleLine = Api.RuleLine
 export interface Sentence { section: string; rule: string; meaning: string; text: string; sentence: string }
-export interface Sample { case: string; report: string; kind: string; old: string; new: string; reason: string; sentences: Sentence[] }
-export interface Proposal extends ProposalLine {
-  text: string
-  changes: Change[]
-  conflicts: Clash[]
-  outdated: boolean
-  cases: number
-  reports: number
-  failed: number
-  case_moves: Move[]
-  report_moves: Move[]
-  told_moves: Record<string, Move[]>
-  old: Rates
-  new: Rates
-  decided: number
-  reasons: Record<'old' | 'new', Record<string, number>>
-  rules: RuleLine[]
-  unused: string[]
-  sample: Sample[]
-}
-export interface RuleSet { disease: string; title_en: string; title_zh: string; number: number; sha256: string; terms: number; words: number; cases: number; schemes: Scheme[]; versions: Version[]; proposals: ProposalLine[] }
-export interface RuleCheck { number: number; terms: number; words: number; changes: Change[]; conflicts: Clash[] }
+export type Sample = Narrowed<Api.Sample, { sentences: Sentence[] }>
+export type Proposal = Narrowed<Api.Proposal, { changes: Change[]; conflicts: Clash[]; sample: Sample[]; reasons: Record<'old' | 'new', Record<string, number>> }>
+export type RuleSet = Api.RuleSetView
+export type RuleCheck = Narrowed<Api.RuleCheck, { changes: Change[]; conflicts: Clash[] }>
 
 interface Policy { kind: string; version: string; sha256: string }
 export interface Voice { value: string; source: string; confidence: number; reason: string; policy: Policy | null; said: { voice: string; value: string; probability: number; effect: string }[]; decided_by: string | null; created_at: string }

@@ -1,47 +1,16 @@
 import { http, type Page } from '@/api/http'
+import type * as Api from '@/api/schema'
 
-export type Role = 'admin' | 'operator' | 'data_manager' | 'reviewer' | 'researcher' | 'reader'
+export type Role = Api.Role
 export const ROLES: Role[] = ['admin', 'operator', 'data_manager', 'reviewer', 'researcher', 'reader']
 
-export type Permission =
-  | 'read_catalog'
-  | 'download'
-  | 'freeze'
-  | 'import'
-  | 'edit_catalog'
-  | 'review'
-  | 'configure'
-  | 'administer'
-  | 'servers'
-  | 'statistics'
-  | 'signed_in'
-  | 'public'
+export type Permission = Api.Permission
 
-export interface Me {
-  name: string
-  full_name: string
-  role: Role
-  identity_permission: boolean
-  language: string
-  email: string
-  department: string
-}
+export type Me = Api.AccountView
 
-export interface Session {
-  account: Me
-  csrf_token: string
-  permissions: Permission[]
-}
+export type Session = Api.SessionView
 
-export interface Token {
-  id: number
-  name: string
-  prefix: string
-  created_at?: string
-  expires_at: string
-  last_used_at?: string | null
-  revoked_at?: string | null
-}
+export type Token = Api.TokenView
 
 export const sessionApi = {
   read: () => http.get<Session>('/api/v1/session'),

@@ -1,22 +1,10 @@
 import { http, type Page } from '@/api/http'
+import type { Narrowed } from '@/api/narrowed'
+import type * as Api from '@/api/schema'
 
-export interface DiseaseOverview {
-  code: string
-  title_en: string
-  title_zh: string
-  patients: number
-  cases: number
-  labelled: number
-  review: number
-  series: number
-  size_bytes: number
-}
+export type DiseaseOverview = Api.DiseaseNumbers
 
-export interface Overview {
-  diseases: DiseaseOverview[]
-  totals: Record<string, number>
-  reviews_open: number
-}
+export type Overview = Api.Overview
 
 export const MEASURES = ['patients', 'cases', 'studies', 'series', 'instances', 'size_bytes'] as const
 export type Measure = (typeof MEASURES)[number]
@@ -24,42 +12,15 @@ export const DASHBOARDS = ['patient', 'disease', 'modality'] as const
 export type DashboardName = (typeof DASHBOARDS)[number]
 
 /** An ECharts dataset; a null number is hidden, because it is of fewer patients than the site shows. */
-export interface CountTable {
-  dimensions: string[]
-  source: (string | number | null)[][]
-  totals: Record<Measure, number | null>
-  shares: (number | null)[]
-  truncated: boolean
-  hidden: number
-  counted_at: string
-  stale: boolean
-}
+export type CountTable = Narrowed<Required<Api.Statistics>, { totals: Record<Measure, number | null> }>
 
-export interface CountChart {
-  name: string
-  by: string
-  cross: string
-  /** For each dimension its name in the search language, '' where its values are none of that. */
-  attributes: string[]
-  table: CountTable
-}
+export type CountChart = Narrowed<Api.Chart, { table: CountTable }>
 
-export interface CountDashboard {
-  by: string
-  totals: Record<Measure, number | null>
-  charts: CountChart[]
-  counted_at: string
-  stale: boolean
-}
+export type CountDashboard = Narrowed<Required<Api.Dashboard>, { totals: Record<Measure, number | null>; charts: CountChart[] }>
 
-export interface Completeness {
-  attributes: { name: string; of: 'case' | 'series'; have: number | null; among: number | null }[]
-}
+export type Completeness = Api.Completeness
 
-export interface ExamTable {
-  dimensions: string[]
-  source: (string | number | null)[][]
-}
+export type ExamTable = Api.Exams
 
 /** What every question of the page is asked with. */
 export type StatisticsQuery = { query?: string; version?: string; since?: string; until?: string }
@@ -67,47 +28,16 @@ export type StatisticsQuery = { query?: string; version?: string; since?: string
 /** Values by metric name with unit suffix (cpu_percent, memory_used_bytes ...), as the service sampled them. */
 export type HostValues = Record<string, number | undefined>
 
-export interface Sample {
-  at: string
-  values: HostValues
-}
+export type Sample = Narrowed<Api.StatsSample, { values: HostValues }>
 
-export interface Host {
-  host: string
-  latest: Sample
-  /** The last sample is older than half a minute. */
-  stale: boolean
-  history: Sample[]
-}
+export type Host = Narrowed<Api.HostView, { latest: Sample; history: Sample[] }>
 
 /** A service, or with the name isocenter the whole process. */
-export interface Service {
-  service: string
-  latest: Sample
-  stale: boolean
-  history: Sample[]
-}
+export type Service = Narrowed<Api.ServiceView, { latest: Sample; history: Sample[] }>
 
-export interface Servers {
-  hosts: Host[]
-  services: Service[]
-  source: 'sampler' | 'prometheus'
-}
+export type Servers = Narrowed<Api.Servers, { hosts: Host[]; services: Service[] }>
 
-export interface Alert {
-  id: number
-  name: string
-  severity: string
-  summary: string
-  started_at: string
-  ended_at: string | null
-  acknowledged_by: string | null
-  acknowledged_at: string | null
-  silenced_until?: string | null
-  resolved_by?: string | null
-  labels?: Record<string, string>
-  value?: number | null
-}
+export type Alert = Api.AlertView
 
 export const statisticsApi = {
   dashboard: (by: string, asked: StatisticsQuery) => http.get<CountDashboard>('/api/v1/statistics/dashboard', { by, ...asked }),

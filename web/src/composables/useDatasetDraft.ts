@@ -1,11 +1,12 @@
 import { computed, reactive } from 'vue'
 import { datasetsApi, type DatasetVersion, type FreezeRequest } from '@/api/datasets'
+import { partsOf } from '@/composables/caseQuery'
 import { Problem } from '@/api/problem'
 
 export const NAME_RULE = /^[a-z0-9][a-z0-9_-]{0,63}$/
 
 /** What a new version is made of, in the words of the search language (isocenter/search.py). */
-export function useDatasetDraft(from: Record<string, string | undefined>) {
+export function useDatasetDraft(from: Record<string, string | undefined>, has: readonly string[] = []) {
   const draft = reactive({
     name: '',
     title: '',
@@ -19,6 +20,8 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
     ageFrom: from.age_gte ? Number(from.age_gte) : (undefined as number | undefined),
     ageTo: from.age_lte ? Number(from.age_lte) : (undefined as number | undefined),
     modality: from.modality ?? '',
+    /** Conditions beyond the fields, by attribute: what was chosen among the facets of the catalog. */
+    more: grouped(has),
     split: true,
     train: 70,
     val: 15,
@@ -34,6 +37,7 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
       ...(draft.labels.length ? { label: draft.labels } : {}),
       ...(draft.sex ? { sex: [draft.sex] } : {}),
       ...(draft.modality ? { Modality: [draft.modality] } : {}),
+      ...draft.more,
     },
     ranges: ageRange(draft.ageFrom, draft.ageTo),
     ...(draft.includeNull ? { include_null: true } : {}),
@@ -76,7 +80,7 @@ export function useDatasetDraft(from: Record<string, string | undefined>) {
     return datasetsApi.freeze(name, freezeRequest())
   }
 
-  return { draft, countQuery, splitSum, shares, nameWrong, ready, freeze }
+  return { draft, countQuery, freezeRequest, splitSum, shares, nameWrong, ready, freeze }
 }
 
 export type DatasetDraft = ReturnType<typeof useDatasetDraft>
@@ -84,4 +88,10 @@ export type DatasetDraft = ReturnType<typeof useDatasetDraft>
 function ageRange(from: number | undefined, to: number | undefined): FreezeRequest['query']['ranges'] {
   if (from === undefined && to === undefined) return {}
   return { age: { ...(from === undefined ? {} : { gte: from }), ...(to === undefined ? {} : { lte: to }) } }
+}
+
+function grouped(has: readonly string[]): Record<string, string[]> {
+  const found: Record<string, string[]> = {}
+  for (const [name, value] of has.map(partsOf)) found[name] = [...(found[name] ?? []), value]
+  return found
 }

@@ -11,7 +11,15 @@ export function useProblemText() {
     return t(known ? key : 'problem.unexpected', { seconds: problem.retryAfterSeconds ?? 60 })
   }
 
+  /** Which input it is about, in the words of the page; the server's own sentence is English and only an extra. */
+  function about(problem: Problem): string {
+    const field = problem.field?.split('.').pop()
+    if (!field) return ''
+    const key = `problemField.${field}`
+    return te(key) || te(key, 'en') ? t('problem.about', { field: t(key) }) : ''
+  }
+
   const detail = (problem: Problem): string => problem.detail
 
-  return { headline, detail }
+  return { headline, about, detail }
 }

@@ -11,8 +11,8 @@ export default {
   },
   sex: { F: '女', M: '男', O: '其他' },
   problem: {
-    'no-connection': '服务器没有响应。请检查网络后重试。', 'wrong-password': '用户名或密码不正确。', 'not-authenticated': '登录已失效，请重新登录。', 'not-allowed': '您的角色不能执行此操作。', 'not-found': '这里没有您可以查看的内容。', 'invalid-input': '请求中有内容需要更正。', conflict: '当前状态下无法执行此操作。', gone: '该内容已撤回。',
-    'stale-revision': '其他人刚刚修改过。请刷新页面后再改。', 'too-large': '超过允许的大小。', 'too-many-requests': '尝试次数过多，请等待 {seconds} 秒后再试。', 'storage-full': '服务器存储空间已满，请联系运维人员。', unavailable: '服务器的某个部分暂时没有响应，请稍后重试。', 'wrong-key': '服务器的密钥文件不正确，请联系运维人员。', unexpected: '服务器出现错误。请重试；若仍然出现，请联系运维人员。',
+    about: '涉及：{field}。', server: '服务器原文（英文）', 'no-connection': '服务器没有响应。请检查网络后重试。', 'wrong-password': '用户名或密码不正确。', 'not-authenticated': '登录已失效，请重新登录。', 'not-allowed': '您的角色不能执行此操作。请管理员调整角色，或请有权限的同事操作。', 'not-found': '没有您可以查看的内容。可能已删除，或您的项目未获授权；可询问管理员。', 'invalid-input': '请求中有内容需要更正。', conflict: '当前状态下无法执行此操作。请重新载入页面，查看发生了什么变化。', gone: '此内容已撤回，请使用较新的版本。',
+    'stale-revision': '其他人刚刚修改过。请刷新页面后再改。', 'too-large': '超过允许的大小。请减少内容，或改为导入服务器上的文件夹。', 'too-many-requests': '尝试次数过多，请等待 {seconds} 秒后再试。', 'bad-request': '无法理解此请求。请重新载入页面；若仍如此，请告知运维人员。', 'not-acceptable': '服务器无法以所要求的形式提供，请换一种格式。', 'range-not-satisfiable': '文件已改变，请重新下载。', 'decoder-failed': '此图像无法解码。请查看其他序列，或下载原文件。', 'lease-lost': '其间已由他人接手，请重新载入页面。', 'storage-full': '服务器存储空间已满，请联系运维人员。', unavailable: '服务器的某个部分暂时没有响应，请稍后重试。', 'wrong-key': '服务器的密钥文件不正确，请联系运维人员。', unexpected: '服务器出现错误。请重试；若仍然出现，请联系运维人员。',
   },
   signIn: { title: '登录', name: '用户名', password: '密码', action: '登录', ended: '登录已失效。重新登录后会回到刚才的页面。', help: '没有账号或忘记密码？请联系本站管理员。', story: '同一患者的影像、报告、病理与标注，汇聚于一个病例。' },
   notFound: { title: '没有这个页面', text: '地址可能有误，或者所指内容已不存在。', home: '返回首页' },
@@ -132,6 +132,19 @@ export default {
   prepare: {
     about: '预计数量；冻结后的划分中，每类的比例误差不超过一名患者。', balance: '类别均衡', folds: '折数（交叉验证）', noFolds: '无', way: { none: '保持原样', under: '减少较多类别的患者', over: '重复较少类别的患者', weights: '类别权重' },
     means: { under: '仅用于训练集，按种子抽取；验证集和测试集不变。', over: 'labels.csv 的 repeats 列说明每个训练病例的次数。', weights: 'labels.csv 的 weight 列说明每个训练病例的权重。' }, includeNull: '保留缺少筛选取值的病例', includeNullText: '实际数据常缺年龄或性别。不勾选时这些病例不纳入，旁边会显示数量。',
+  },
+  again: { patients: '{n} 名患者 | {n} 名患者', exact: '与现在冻结的划分一致。', balancedAway: '均衡时略去 {n} 例。 | 均衡时略去 {n} 例。', title: '登录已过期', text: '内容不会丢失。请以 {name} 重新登录，此页面将继续。', action: '继续', leave: '以其他账号登录', offline: '网络已断开，恢复后上传会自动继续。', files: '正在上传的文件' },
+  problemField: { name: '名称', code: '代码', title: '标题', query: '筛选条件', text: '文本', keys: '所选病例', note: '备注', split: '划分', label_states: '采用的标注', seed: '随机种子', folds: '折数', balance: '类别均衡', disease: '病种', scheme: '标注方案', hospital: '医院', source: '图像来源', tables: '表格', mapping: '各列的含义', path: '路径', root: '文件夹', password: '密码', current: '当前密码', new: '新密码', role: '角色', days: '天数', prefix: '病例编号前缀', organ: '器官', schemes: '标注方案', classes: '类别', terms: '规则词条', uid: '此序列', key: '此条目', value: '答案', revision: '所依据的状态', limit: '行数', cursor: '列表位置', format: '格式', options: '选项', media_type: '文件类型' },
+  catalog: {
+    facets: '缩小范围', missing: '未知', moreValues: '另有 {n} 项', letGo: '取消条件：{value}',
+    attribute: { label: '标注', label_state: '标注状态', label_source: '标注来源', sex: '性别', hospital: '医院', Modality: '模态', phase: 'CT 期相', sequence: 'MR 序列', format: '格式', BodyPartExamined: '部位', Manufacturer: '厂商', report_kind: '报告' },
+    searches: '已存检索', noSearches: '还没有保存的检索。设定筛选条件后可命名保存，仅您自己可见。', saveSearch: '保存此检索', renameSearch: '重命名检索', searchName: '名称', searchHint: '例如：门脉期，标注确定', searchSaved: '检索已保存。', searchRemoved: '检索“{name}”已删除。', rename: '重命名 {name}', removeSearch: '删除 {name}',
+    columns: '列', usualColumns: '恢复默认', created: '入库', tick: '勾选 {key}', tickAll: '勾选当前全部', untick: '取消勾选', bulk: '对勾选的病例', chosen: '已勾选 {n} 例 | 已勾选 {n} 例',
+    act: { note: '备注', ask: '重新询问标注' }, noteTitle: '为 {n} 例添加备注 | 为 {n} 例添加备注', noteText: '将替换这些病例已有的备注。',
+    did: { delete: '已删除 {n} 例。 | 已删除 {n} 例。', restore: '已恢复 {n} 例。 | 已恢复 {n} 例。', note: '已备注 {n} 例。 | 已备注 {n} 例。', ask: '{all} 个问题中已重新打开 {n} 个。 | {all} 个问题中已重新打开 {n} 个。' },
+    undo: '撤销', undone: '已撤销。', purge: '彻底删除', purgeAsk: '图像和文本将被清除且无法恢复。已冻结版本所含的内容会被拒绝清除。', purged: '已彻底清除。',
+    text: '报告文本', textHint: '报告中的文字，按原样查找', find: '查找', textFound: '{cases} 个病例的 {reports} 份报告', textNone: '没有报告包含“{text}”。按原样查找，可尝试更短的文字。', morePlaces: '此报告中另有 {n} 处',
+    timeline: '时间线', lane: { patient: '患者经过', site: '本站', images: '图像', imaging: '影像报告', pathology: '病理报告', labels: '标注', decisions: '判定' }, seriesOf: '{n} 个序列', daysLater: '第 {n} 天 | 第 {n} 天',
   },
   disease: {
     part: { cases: '病例', imaging: '影像', pathology: '病理切片', reports: '报告', files: '其他文件' }, of: { imaging: '序列', pathology: '切片', reports: '报告', files: '文件' },

@@ -8,6 +8,8 @@ declare module 'vue-router' {
     open?: boolean
     /** What the session must allow, else the page says who can help. */
     needs?: Permission
+    /** Holds work that is not sent yet: when the session ends, one signs in again over the page. */
+    keeps?: boolean
     /** Key of the title in the locale files. */
     title: string
   }
@@ -17,17 +19,17 @@ export const routes: RouteRecordRaw[] = [
   { path: '/sign-in', component: () => import('@/pages/SignInPage.vue'), meta: { open: true, title: 'signIn.title' } },
   { path: '/', component: () => import('@/pages/HomePage.vue'), meta: { title: 'home.title' } },
   { path: '/imports', component: () => import('@/pages/ImportsPage.vue'), meta: { needs: 'import', title: 'imports.title' } },
-  { path: '/imports/new', component: () => import('@/pages/ImportNewPage.vue'), meta: { needs: 'import', title: 'importNew.title' } },
+  { path: '/imports/new', component: () => import('@/pages/ImportNewPage.vue'), meta: { needs: 'import', keeps: true, title: 'importNew.title' } },
   { path: '/imports/:importKey', component: () => import('@/pages/ImportPage.vue'), props: true, meta: { needs: 'import', title: 'imports.one' } },
   { path: '/diseases/:code', component: () => import('@/pages/CasesPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'cases.title' } },
-  { path: '/cases/:caseKey', component: () => import('@/pages/CasePage.vue'), props: true, meta: { needs: 'read_catalog', title: 'cases.one' } },
+  { path: '/cases/:caseKey', component: () => import('@/pages/CasePage.vue'), props: true, meta: { needs: 'read_catalog', keeps: true, title: 'cases.one' } },
   { path: '/cases/:caseKey/images', component: () => import('@/pages/ImagesPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'desk.page' } },
   { path: '/cases/:caseKey/explain', component: () => import('@/pages/ExplainPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'explain.title' } },
-  { path: '/review', component: () => import('@/pages/ReviewPage.vue'), meta: { needs: 'review', title: 'review.title' } },
+  { path: '/review', component: () => import('@/pages/ReviewPage.vue'), meta: { needs: 'review', keeps: true, title: 'review.title' } },
   { path: '/agreement', component: () => import('@/pages/AgreementPage.vue'), meta: { needs: 'review', title: 'agreed.title' } },
-  { path: '/rules', component: () => import('@/pages/RulesPage.vue'), meta: { needs: 'configure', title: 'rules.title' } },
+  { path: '/rules', component: () => import('@/pages/RulesPage.vue'), meta: { needs: 'configure', keeps: true, title: 'rules.title' } },
   { path: '/datasets', component: () => import('@/pages/DatasetsPage.vue'), meta: { needs: 'read_catalog', title: 'datasets.title' } },
-  { path: '/datasets/new', component: () => import('@/pages/DatasetNewPage.vue'), meta: { needs: 'freeze', title: 'datasetNew.title' } },
+  { path: '/datasets/new', component: () => import('@/pages/DatasetNewPage.vue'), meta: { needs: 'freeze', keeps: true, title: 'datasetNew.title' } },
   { path: '/datasets/:name', component: () => import('@/pages/DatasetPage.vue'), props: true, meta: { needs: 'read_catalog', title: 'datasets.one' } },
   {
     path: '/datasets/:name/:number(\\d+)',

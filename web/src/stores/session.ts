@@ -13,6 +13,8 @@ export const useSession = defineStore('session', () => {
   const account = ref<Me | null>(null)
   const permissions = ref<Permission[]>([])
   const known = ref(false)
+  /** The cookie is good no longer, but the page holds work: the person signs in again over it. */
+  const ended = ref(false)
   const signedIn = computed(() => account.value !== null)
 
   async function accept(session: Session): Promise<void> {
@@ -20,6 +22,7 @@ export const useSession = defineStore('session', () => {
     permissions.value = session.permissions
     setCsrfToken(session.csrf_token)
     known.value = true
+    ended.value = false
     window.localStorage.setItem(HINT, '1')
     if (session.account.language && !hasChosenLanguage()) await setLanguage(session.account.language)
   }
@@ -29,6 +32,7 @@ export const useSession = defineStore('session', () => {
     permissions.value = []
     setCsrfToken('')
     known.value = true
+    ended.value = false
     window.localStorage.removeItem(HINT)
   }
 
@@ -57,5 +61,5 @@ export const useSession = defineStore('session', () => {
 
   const can = (permission: Permission): boolean => permissions.value.includes(permission)
 
-  return { account, permissions, known, signedIn, accept, forget, read, signIn, signOut, can }
+  return { account, permissions, known, ended, signedIn, accept, forget, read, signIn, signOut, can }
 })
