@@ -45,7 +45,7 @@ class Bytes:
 
     def store(self, key: str) -> ObjectStore:
         """The store a key lies in: unreleased bytes have a store of their own."""
-        return self._resources.staging if key.startswith("held/") else self._resources.store
+        return self._resources.staging if key.startswith(("held/", "resources/")) else self._resources.store
 
     async def whole(self, key: str) -> bytes:
         return await anyio.to_thread.run_sync(self.store(key).get_bytes, key, limiter=self._limiter)

@@ -1,5 +1,5 @@
 import { onBeforeUnmount, onMounted, ref, shallowRef, watch, type Ref } from 'vue'
-import { arm, core, loadSeries, rangeOf, toolGroup, tools, type Gesture, type LoadedSeries } from '@/dicom/engine'
+import { arm, core, GESTURES, loadSeries, MEASURES, rangeOf, toolGroup, tools, type Gesture, type LoadedSeries } from '@/dicom/engine'
 import { isVolume } from '@/dicom/slices'
 
 let made = 0
@@ -77,7 +77,15 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
   const invert = (): void => act((port) => port.setProperties({ invert: !port.getProperties().invert }))
   const flip = (way: 'flipHorizontal' | 'flipVertical'): void => act((port) => port.setCamera({ [way]: !port.getCamera()[way] }))
   const rotate = (): void => act((port) => port.setViewPresentation({ rotation: ((port.getViewPresentation().rotation ?? 0) + 90) % 360 }))
-  const reset = (): void => act((port) => { port.resetProperties(); port.resetCamera(); tools.annotation.state.removeAllAnnotations() })
+  const reset = (): void => act((port) => {
+    port.resetProperties()
+    port.resetCamera()
+    // Only what was drawn on this series: others stand beside it.
+    const mine = new Set(loaded.value?.imageIds)
+    for (const one of tools.annotation.state.getAllAnnotations()) {
+      if (one.annotationUID && MEASURES.some((name) => GESTURES[name] === one.metadata.toolName) && mine.has(one.metadata.referencedImageId ?? '')) tools.annotation.state.removeAnnotation(one.annotationUID)
+    }
+  })
   function play(): void {
     if (!element.value) return
     playing.value = !playing.value
