@@ -83,7 +83,7 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
     // Only what was drawn on this series: others stand beside it.
     const mine = new Set(loaded.value?.imageIds)
     for (const one of tools.annotation.state.getAllAnnotations()) {
-      if (one.annotationUID && MEASURES.some((name) => GESTURES[name] === one.metadata.toolName) && mine.has(one.metadata.referencedImageId ?? '')) tools.annotation.state.removeAnnotation(one.annotationUID)
+      if (one.annotationUID && MEASURES.some((name) => GESTURES[name] === one.metadata?.toolName) && mine.has(one.metadata?.referencedImageId ?? '')) tools.annotation.state.removeAnnotation(one.annotationUID)
     }
   })
   function play(): void {
