@@ -202,7 +202,7 @@ async def test_segmentation_when_a_series_has_one_then_it_lies_over_the_image_an
         return picture[:, :, 0] - picture[:, :, 1] > 25
 
     # The mask is the middle quarter of the image: half as wide and half as high as the picture laid over it, around its middle.
-    await page.wait_for_function("document.querySelector('img.laid')?.complete && document.querySelector('img.laid').naturalWidth > 1")
+    await page.wait_for_function("() => document.querySelector('img.laid')?.complete && document.querySelector('img.laid').naturalWidth > 1")
     seen, around, box = await red(), await laid.bounding_box(), await port.bounding_box()
     assert around is not None
     assert box is not None
