@@ -8,7 +8,7 @@ PORT ?= 8600
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup setup-server web demo demo-reset serve cluster cluster-stop test soak check bench lock upgrade-lock clean
+.PHONY: help setup setup-server web demo demo-reset serve cluster cluster-stop test soak check screenshots bench lock upgrade-lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ check: setup ## Lint and type-check: ruff, mypy strict, import-linter, eslint, v
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@if [ -f web/package.json ]; then deploy/setup/node.sh npm run check --prefix web --silent; fi
+
+screenshots: setup ## Take the pictures of docs/user-guide anew, from the running product in Chromium
+	@deploy/setup/system.sh test
+	@$(PY) deploy/demo/screenshots.py $(ARGS)
 
 bench: setup ## List the benchmarks; run one: make bench ARGS=reports
 	@if [ -n "$(ARGS)" ]; then $(PY) -m benchmarks.$(ARGS); else cat benchmarks/README.md; fi

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 
 LOCALES = Path(__file__).parents[2] / "web" / "src" / "locales"
+KEPT = Path(__file__).parents[2] / "var" / "screenshots"
 SETTLE_MS = 15_000
 IMPORT_MS = 150_000
 
@@ -55,6 +56,12 @@ async def sign_in(page: Page, url: str, name: str, password: str) -> None:
     await page.locator("#password").fill(password)
     await page.locator("button[type=submit]").click()
     await page.wait_for_url(f"{url}/")
+
+
+async def keep(page: Page, name: str) -> None:
+    """The page as it is now, as a picture a person can look at after the test: var/screenshots/<name>.png."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=KEPT / f"{name}.png")
 
 
 async def settled(page: Page) -> None:

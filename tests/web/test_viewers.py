@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import sqlite3
 
+import highdicom as hd
 import numpy as np
+import pydicom
 import pytest
-from browsing import Faults, ask, open_context, sign_in
+from browsing import Faults, ask, keep, open_context, sign_in
 from fixtures.running import Platform
+from highdicom.sr.coding import CodedConcept
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.async_api import Browser, Locator, Page, expect
@@ -136,5 +141,85 @@ async def test_slide_when_the_address_names_a_region_then_it_opens_there(embedde
     x, y, width, height = (int(part) for part in page.url.split("#region=")[1].split(","))
     assert abs(x + width / 2 - 712) < 4
     assert abs(y + height / 2 - 712) < 4
+    assert faults.found == []
+    await context.close()
+
+
+async def drawn_on(page: Page, url: str, study: str, uid: str) -> bytes:
+    """A segmentation of the middle quarter of every image of a series, made with highdicom as somebody who drew it on what we released."""
+    sources = []
+    for one in (await ask(page, "GET", f"/api/v1/series/{uid}/instances"))["items"]:
+        address = f"{url}/dicom-web/studies/{study}/series/{uid}/instances/{one['sop_uid']}"
+        answer = await page.request.get(address, headers={"Accept": 'multipart/related; type="application/dicom"'})
+        body = await answer.body()
+        sources.append(pydicom.dcmread(io.BytesIO(body[body.index(b"\r\n\r\n") + 4 :]), stop_before_pixels=True))
+    for ds in sources:
+        for name in ("PatientBirthDate", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "PatientSex", "Manufacturer"):
+            setattr(ds, name, "")
+        ds.FrameOfReferenceUID = f"{uid}.7"[-64:]
+    rows, columns = sources[0].Rows, sources[0].Columns
+    mask = np.zeros((len(sources), rows, columns), np.uint8)
+    mask[:, rows // 4 : rows * 3 // 4, columns // 4 : columns * 3 // 4] = 1
+    tissue = CodedConcept("85756007", "SCT", "Tissue")
+    colour = hd.color.CIELabColor.from_rgb(220, 20, 20)
+    segment = hd.seg.SegmentDescription(1, "Lesion", tissue, tissue, hd.seg.SegmentAlgorithmTypeValues.MANUAL, display_color=colour)
+    made = hd.seg.Segmentation(
+        sources, mask, "BINARY", [segment], series_instance_uid=hd.UID(), series_number=9, sop_instance_uid=hd.UID(), instance_number=1,
+        manufacturer="m", manufacturer_model_name="m", software_versions="1", device_serial_number="1",
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    made.save_as(buffer)
+    return buffer.getvalue()
+
+
+async def test_segmentation_when_a_series_has_one_then_it_lies_over_the_image_and_can_be_taken_off(embedded: Platform, browser: Browser) -> None:
+    context = await open_context(browser)
+    page, faults = await context.new_page(), Faults()
+    faults.watch(page)
+    await sign_in(page, embedded.url, embedded.admin_name, embedded.admin_password)
+    await have_content(page, embedded.url)
+    key, uid = await series_of(page, "DICOM/CT")
+    study = (await ask(page, "GET", f"/api/v1/series/{uid}"))["study_uid"]
+    data = await drawn_on(page, embedded.url, study, uid)
+    token = (await ask(page, "GET", "/api/v1/session"))["csrf_token"]
+    headers = {"X-Isocenter-CSRF": token, "Content-Type": "application/octet-stream"}
+    added = await page.request.post(f"{embedded.url}/api/v1/resources?case={key}&title=drawn&media_type=application/dicom", headers=headers, data=data)
+    assert added.ok, await added.text()
+    # As ingest does for what it imports: the file belongs to the study of the images it names.
+    with sqlite3.connect(next(embedded.data.glob("*.db")), timeout=30) as catalog:
+        catalog.execute("UPDATE resource SET study_id = (SELECT study_id FROM series WHERE uid = ?) WHERE sha256 = ?", (uid, hashlib.sha256(data).hexdigest()))
+    catalog.close()
+
+    await page.goto(f"{embedded.url}/cases/{key}/images?series={uid}")
+    port, laid = page.locator(".port[data-shown=true]"), page.locator("img.laid")
+    await expect(port).to_be_visible(timeout=OPEN_MS)
+    await expect(laid).to_be_visible(timeout=OPEN_MS)
+    lesion = page.get_by_role("checkbox", name="Lesion")
+    await expect(lesion).to_be_checked()
+
+    async def red() -> NDArray[np.bool_]:
+        picture = np.asarray(Image.open(io.BytesIO(await port.screenshot())).convert("RGB"), int)
+        return picture[:, :, 0] - picture[:, :, 1] > 25
+
+    # The mask is the middle quarter of the image: half as wide and half as high as the picture laid over it, around its middle.
+    await page.wait_for_function("() => document.querySelector('img.laid')?.complete && document.querySelector('img.laid').naturalWidth > 1")
+    seen, around, box = await red(), await laid.bounding_box(), await port.bounding_box()
+    assert around is not None
+    assert box is not None
+    down, across = np.nonzero(seen)
+    assert abs((down.max() - down.min()) - around["height"] / 2) < 6
+    assert abs((across.min() + across.max()) / 2 - (around["x"] - box["x"] + around["width"] / 2)) < 6
+    await keep(page, "segmentation")
+
+    # Turned by a quarter it turns with the image, and it follows to the next image.
+    before = await laid.get_attribute("style") or ""
+    await page.get_by_role("button", name="Turn by 90°").click()
+    await expect(laid).not_to_have_attribute("style", before)
+    await page.get_by_role("slider").first.focus()
+    await page.keyboard.press("ArrowDown")
+    await expect(laid).to_be_visible()
+    await lesion.click()
+    await expect(laid).to_have_count(0)
+    assert not (await red()).any()
     assert faults.found == []
     await context.close()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { frames, inOrder, isVolume, nearest, type DicomJson } from '@/dicom/slices'
+import { frames, inOrder, isVolume, nearest, pictureNamed, type DicomJson } from '@/dicom/slices'
 
 const slice = (z: number, number: number, extra: Partial<DicomJson> = {}): DicomJson => ({
   '00080018': { vr: 'UI', Value: [`1.${number}`] },
@@ -37,4 +37,12 @@ describe('the order of slices', () => {
       { instance: 0, frame: 1 }, { instance: 1, frame: 1 }, { instance: 1, frame: 2 },
     ])
   })
+})
+
+it('pictureNamed_series_number_differs_then_nothing_else_the_picture_of_that_instance_number', () => {
+  const pictures = [7, 8, 9].map((number) => ({ '00200011': { vr: 'IS', Value: [3] }, '00200013': { vr: 'IS', Value: [number] } }))
+  expect(pictureNamed(pictures, 3, 8)).toBe(1)
+  expect(pictureNamed(pictures, null, 9)).toBe(2)
+  expect(pictureNamed(pictures, 4, 8)).toBeNull()
+  expect(pictureNamed(pictures, null, 10)).toBeNull()
 })

@@ -1,5 +1,5 @@
 import { onBeforeUnmount, onMounted, ref, shallowRef, watch, type Ref } from 'vue'
-import { arm, core, loadSeries, rangeOf, toolGroup, tools, type Gesture, type LoadedSeries } from '@/dicom/engine'
+import { arm, core, GESTURES, loadSeries, MEASURES, rangeOf, toolGroup, tools, type Gesture, type LoadedSeries } from '@/dicom/engine'
 import { isVolume } from '@/dicom/slices'
 
 let made = 0
@@ -14,6 +14,8 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
   const window_ = ref({ center: 0, width: 0 })
   const playing = ref(false)
   const volume = ref(false)
+  /** CSS transform that lays a picture of the image's own size over it as it is seen: zoom, pan, turns and flips included. */
+  const laid = ref('')
   let engine: core.RenderingEngine | null = null
   let gone = false
   const group = (): tools.Types.IToolGroup => toolGroup(name, false)
@@ -22,6 +24,19 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
   function read(): void {
     const range = viewport()?.getProperties().voiRange
     if (range) window_.value = { center: (range.upper + range.lower) / 2, width: range.upper - range.lower }
+  }
+
+  function lay(): void {
+    const port = viewport()
+    const seen = port?.getImageData()?.imageData
+    const { indexToWorld, getDimensions } = seen ?? {}
+    if (!port || !indexToWorld || !getDimensions) return
+    const [columns, rows] = getDimensions() as [number, number, number]
+    const at = (x: number, y: number): number[] => port.worldToCanvas(indexToWorld([x - 0.5, y - 0.5, 0]) as core.Types.Point3)
+    const [x0 = 0, y0 = 0] = at(0, 0)
+    const [x1 = 0, y1 = 0] = at(columns, 0)
+    const [x2 = 0, y2 = 0] = at(0, rows)
+    laid.value = `matrix(${[(x1 - x0) / columns, (y1 - y0) / columns, (x2 - x0) / rows, (y2 - y0) / rows, x0, y0].join(',')})`
   }
 
   async function open(): Promise<void> {
@@ -36,6 +51,7 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
       const { Events } = core.Enums
       element.value.addEventListener(Events.STACK_NEW_IMAGE, () => { image.value = viewport()?.getCurrentImageIdIndex() ?? 0; shown.value = true; read() })
       element.value.addEventListener(Events.VOI_MODIFIED, read)
+      element.value.addEventListener(Events.IMAGE_RENDERED, lay)
       element.value.addEventListener(Events.IMAGE_LOAD_ERROR, () => (failed.value = !shown.value))
       loaded.value = series
       volume.value = isVolume(series.instances)
@@ -61,7 +77,15 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
   const invert = (): void => act((port) => port.setProperties({ invert: !port.getProperties().invert }))
   const flip = (way: 'flipHorizontal' | 'flipVertical'): void => act((port) => port.setCamera({ [way]: !port.getCamera()[way] }))
   const rotate = (): void => act((port) => port.setViewPresentation({ rotation: ((port.getViewPresentation().rotation ?? 0) + 90) % 360 }))
-  const reset = (): void => act((port) => { port.resetProperties(); port.resetCamera(); tools.annotation.state.removeAllAnnotations() })
+  const reset = (): void => act((port) => {
+    port.resetProperties()
+    port.resetCamera()
+    // Only what was drawn on this series: others stand beside it.
+    const mine = new Set(loaded.value?.imageIds)
+    for (const one of tools.annotation.state.getAllAnnotations()) {
+      if (one.annotationUID && MEASURES.some((name) => GESTURES[name] === one.metadata?.toolName) && mine.has(one.metadata?.referencedImageId ?? '')) tools.annotation.state.removeAnnotation(one.annotationUID)
+    }
+  })
   function play(): void {
     if (!element.value) return
     playing.value = !playing.value
@@ -82,5 +106,5 @@ export function useStack(element: Ref<HTMLDivElement | undefined>, studyUid: str
     tools.ToolGroupManager.destroyToolGroup(name)
     engine?.destroy()
   })
-  return { loaded, failed, shown, image, window: window_, playing, volume, go, setWindow, invert, flip, rotate, reset, play }
+  return { loaded, failed, shown, image, window: window_, playing, volume, laid, go, setWindow, invert, flip, rotate, reset, play }
 }

@@ -59,3 +59,10 @@ export function nearest(ordered: DicomJson[], place: number[]): number | null {
 /** Frames of all instances, in order: the number of the instance and the frame in it, from 1. */
 export const frames = (ordered: DicomJson[]): { instance: number; frame: number }[] =>
   ordered.flatMap((one, instance) => Array.from({ length: Math.max(1, numbers(one, '00280008')[0] ?? 1) }, (_, n) => ({ instance, frame: n + 1 })))
+
+/** Which picture has this Instance Number, where the series has that Series Number (null: any); null when there is none. */
+export function pictureNamed(pictures: DicomJson[], series: number | null, image: number): number | null {
+  if (series !== null && numbers(pictures[0] ?? {}, '00200011')[0] !== series) return null
+  const found = pictures.findIndex((one) => numbers(one, INSTANCE_NUMBER)[0] === image)
+  return found < 0 ? null : found
+}

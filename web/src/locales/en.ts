@@ -187,6 +187,7 @@ export default {
     about: { window: 'Drag: left and right the width, up and down the level', scroll: 'Drag up and down through the images; the wheel does it always', pan: 'Drag to move; the middle button does it always', zoom: 'Drag up and down; the right button does it always', length: 'Measure a length, mm', angle: 'Measure an angle, degrees', ellipse: 'Mean and spread of the values in an ellipse', rectangle: 'Mean and spread of the values in a rectangle' },
     plane: { axial: 'Axial', sagittal: 'Sagittal', coronal: 'Coronal' }, view: { MULTIPLANAR: 'Three planes', AXIAL: 'Axial', SAGITTAL: 'Sagittal', CORONAL: 'Coronal', RENDER: '3D' },
   },
+  deskMore: { reports: 'Reports', brightness: 'Brightness', contrast: 'Contrast' },
   preset: { file: 'As stored', abdomen: 'Abdomen', lung: 'Lung', bone: 'Bone', brain: 'Brain' },
   reviewKind: { label: 'Labels', link: 'Links', disease: 'Diseases', identifiers: 'Identifiers', pixels: 'Images to look at', resource: 'Other files', leak: 'Possible leaks', duplicate: 'Possible doubles', sequence: 'Sequences and phases' },
   review: {

@@ -102,6 +102,7 @@ export default {
     about: { window: '拖动：左右调窗宽，上下调窗位', scroll: '上下拖动翻看；滚轮始终可用', pan: '拖动移动；中键始终可用', zoom: '上下拖动；右键始终可用', length: '测量长度（毫米）', angle: '测量角度（度）', ellipse: '椭圆内数值的均值与离散度', rectangle: '矩形内数值的均值与离散度' },
     plane: { axial: '轴位', sagittal: '矢状位', coronal: '冠状位' }, view: { MULTIPLANAR: '三平面', AXIAL: '轴位', SAGITTAL: '矢状位', CORONAL: '冠状位', RENDER: '三维' },
   },
+  deskMore: { reports: '报告', brightness: '亮度', contrast: '对比度' },
   preset: { file: '原始', abdomen: '腹部', lung: '肺', bone: '骨', brain: '脑' },
   reviewKind: { label: '标注', link: '关联', disease: '病种', identifiers: '缺少标识', pixels: '待查看图像', resource: '其他资料', leak: '疑似泄露', duplicate: '疑似重复', sequence: '序列与期相' },
   review: {

@@ -37,7 +37,7 @@ export const routes: RouteRecordRaw[] = [
     props: (route) => ({ name: String(route.params.name), number: Number(route.params.number) }),
     meta: { needs: 'read_catalog', title: 'datasets.version' },
   },
-  { path: '/statistics', component: () => import('@/pages/StatisticsPage.vue'), meta: { needs: 'statistics', title: 'statistics.title' } },
+  { path: '/statistics', component: () => import('@/pages/StatisticsPage.vue'), meta: { needs: 'read_catalog', title: 'statistics.title' } },
   { path: '/servers', component: () => import('@/pages/ServersPage.vue'), meta: { needs: 'servers', title: 'servers.title' } },
   { path: '/administration', component: () => import('@/pages/AdministrationPage.vue'), meta: { needs: 'administer', title: 'administration.title' } },
   { path: '/profile', component: () => import('@/pages/ProfilePage.vue'), meta: { title: 'profile.title' } },
