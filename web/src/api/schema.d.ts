@@ -1673,6 +1673,20 @@ export type components = {
             /** Next */
             next?: string | null;
         };
+        /** PartCountOut */
+        PartCountOut: {
+            /** Cases */
+            cases: number;
+            /** Label */
+            label: string;
+            /**
+             * Part
+             * @description "" without a split; the number of the fold in `folds`.
+             */
+            part: string;
+            /** Patients */
+            patients: number;
+        };
         /** PasswordChange */
         PasswordChange: {
             /** Current */
@@ -1820,6 +1834,13 @@ export type components = {
             state: string;
             /** Text */
             text: string;
+            /**
+             * Told Moves
+             * @description Of the schemes that reports tell outright, by code: cases that have or would get a class.
+             */
+            told_moves: {
+                [key: string]: components["schemas"]["Move"][];
+            };
             /** Total */
             total: number;
             /**
@@ -2609,6 +2630,92 @@ export type components = {
             /** Upload */
             upload?: string | null;
         };
+        /** SplitPreview */
+        SplitPreview: {
+            /**
+             * Balanced Away
+             * @description Cases that under-sampling leaves out.
+             */
+            balanced_away: number;
+            /** Cases */
+            cases: number;
+            /** Folds */
+            folds: components["schemas"]["PartCountOut"][];
+            /**
+             * Parts
+             * @description Every part with every label, in the order of the parts' names.
+             */
+            parts: components["schemas"]["PartCountOut"][];
+            /** Patients */
+            patients: number;
+            /**
+             * Share
+             * @description The largest distance, in patients, between what a part has of a class and its share of it, before balancing.
+             */
+            share: number;
+        };
+        /**
+         * SplitPreviewIn
+         * @description A freeze that is only asked about. The dataset, or its disease and scheme, stands here; else the one disease the query names.
+         */
+        SplitPreviewIn: {
+            /**
+             * Balance
+             * @description By patient: under leaves patients of the larger classes out, over says `repeats`, weights says `weight` in labels.csv.
+             */
+            balance?: ("under" | "over" | "weights") | null;
+            /**
+             * Balance Parts
+             * @description Parts to balance; null = train when there is one, else all.
+             */
+            balance_parts?: string[] | null;
+            /**
+             * Dataset
+             * @description Name of a dataset: its disease and scheme.
+             * @default
+             */
+            dataset?: string;
+            /**
+             * Disease
+             * @default
+             */
+            disease?: string;
+            /**
+             * Folds
+             * @description Folds of what is not in the part test, by patient, stratified by label.
+             */
+            folds?: number | null;
+            /**
+             * Label States
+             * @default [
+             *       "sure",
+             *       "decided"
+             *     ]
+             */
+            label_states?: ("sure" | "decided")[];
+            /**
+             * Query
+             * @default {}
+             */
+            query?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Scheme
+             * @description Label scheme; empty = the first of the disease.
+             * @default
+             */
+            scheme?: string;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed?: number;
+            /** Split */
+            split?: {
+                [key: string]: number;
+            } | null;
+        };
         /** StackOut */
         StackOut: {
             /** B Value */
@@ -3220,6 +3327,7 @@ export type PageImportView = components['schemas']['Page_ImportView_'];
 export type PageItemView = components['schemas']['Page_ItemView_'];
 export type PageProjectOut = components['schemas']['Page_ProjectOut_'];
 export type PageReviewView = components['schemas']['Page_ReviewView_'];
+export type PartCountOut = components['schemas']['PartCountOut'];
 export type PasswordChange = components['schemas']['PasswordChange'];
 export type Permission = components['schemas']['Permission'];
 export type PreviewIn = components['schemas']['PreviewIn'];
@@ -3273,6 +3381,8 @@ export type SignIn = components['schemas']['SignIn'];
 export type SilenceView = components['schemas']['SilenceView'];
 export type SlideOut = components['schemas']['SlideOut'];
 export type Source = components['schemas']['Source'];
+export type SplitPreview = components['schemas']['SplitPreview'];
+export type SplitPreviewIn = components['schemas']['SplitPreviewIn'];
 export type StackOut = components['schemas']['StackOut'];
 export type StageProgress = components['schemas']['StageProgress'];
 export type Statistics = components['schemas']['Statistics'];
