@@ -65,8 +65,8 @@ async def statistics(
     """Distinct patients, cases, studies and series, and instances and bytes, of each group. Distinct numbers do not add up: see ``totals``."""
     dimensions, measured = dimensions_of(by, cross), measure_of(measure)
     found = await answers.counted(opened, who, question)
-    rows, more = await found.groups(dimensions)
-    table = shown(found, dimensions, rows, await found.totals(), more=more)
+    (rows, more), (every, _) = await found.charts([dimensions, ()])
+    table = shown(found, dimensions, rows, every[0], more=more)
     name = "-".join(dimension.name for dimension in dimensions)
     return in_form(table, len(dimensions), name, form, measure=measured, dated=dimensions[0].dated)
 
