@@ -20,7 +20,7 @@ from isocenter import schema
 from isocenter.auth import PRINCIPAL_HEADER, Principal, Role, sign
 from isocenter.diseases import load_diseases
 from isocenter.keys import create_key_file
-from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, Link, Study
+from isocenter.models import Case, CaseLabel, CaseStudy, Disease, ImportItem, LabelScheme, Link, Study
 from isocenter.resources import Resources, open_resources
 from isocenter.settings import Settings
 from services.catalog.seed import seed_diseases
@@ -48,9 +48,7 @@ async def run(folder: Path, url: str) -> None:
     started = time.perf_counter()
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://bench", timeout=60) as http:
         for hospital in "ABCD":
-            tables = [
-                {"kind": kind, "path": str(next((DATA / "synthetic_dev").glob(f"{hospital}_{kind}.*")))} for kind in ("imaging", "pathology")
-            ]
+            tables = [{"kind": kind, "path": str(next((DATA / "synthetic_dev").glob(f"{hospital}_{kind}.*")))} for kind in ("imaging", "pathology")]
             order = {"hospital": hospital, "source": {"kind": "folder", "path": str(images / hospital)}, "tables": tables, "diseases": "auto"}
             view = await _import(http, resources, order)
             rows = {outcome: count for outcome, count in view["counts"]["rows"].items() if count}
@@ -106,6 +104,7 @@ async def _score(resources: Resources, report_of_row: dict[str, int]) -> None:
                 .join(Case, Case.id == CaseStudy.case_id)
                 .join(Disease, Disease.id == Case.disease_id)
                 .join(CaseLabel, CaseLabel.case_id == Case.id)
+                .join(LabelScheme, (LabelScheme.id == CaseLabel.scheme_id) & (LabelScheme.code == "malignancy"))  # gold is of 0 and 1
             )
         ).all()
     for kind, column in (("imaging", "imaging_id"), ("pathology", "pathology_ids")):

@@ -70,7 +70,7 @@ async def fill(db: Database, count: int, seed: int = 7) -> None:
     async with db.write() as session:
         session.add(Hospital(id=1, code="H1", title=""))
         disease = (await session.scalars(select(Disease.id).where(Disease.code == "liver"))).one()
-        scheme = (await session.scalars(select(LabelScheme.id).where(LabelScheme.disease_id == disease))).one()
+        scheme = (await session.scalars(select(LabelScheme.id).where(LabelScheme.disease_id == disease, LabelScheme.code == "malignancy"))).one()
         session.add(PolicyVersion(id=1, kind="link", scope="all", number=1, sha256="1" * 64, body={}, created_at=now()))
         await session.flush()
         session.add(Import(id=1, key="benchmark", hospital_id=1, account="b", source_kind="none", state="finished", options={}, created_at=now()))
