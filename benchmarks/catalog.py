@@ -1,6 +1,6 @@
 """Issue 3's questions to a generated catalog over HTTP through the gateway: p50 and p95 beside the bars, and what the catalog process holds.
 
-usage: python -m benchmarks.catalog [--series 1000000] [--queries 500] [--url URL] [--keep FOLDER] [--peer PYTHON] [--lock FILE]
+usage: python -m benchmarks.catalog [--series 1000000] [--queries 500] [--url URL] [--keep FOLDER] [--peer PYTHON] [--lock FILE] [--parts PART ...]
 The catalog is made of rows (skewed attributes, missing values as real data has them: two thirds of the CT series without age), no
 objects. ``isocenter serve catalog`` and ``isocenter serve gateway`` are processes of their own; each query is asked once, as admin, as a
 researcher of one disease and as a researcher of one dataset. ``--keep`` keeps the catalog for the next run; ``--peer`` is a Python
@@ -36,15 +36,15 @@ from gateway.store import digest
 from isocenter import schema
 from isocenter.db import Database
 from isocenter.keys import create_key_file, read_key_file
-from isocenter.models import Account, Case, Token, now
+from isocenter.models import Account, Case, Study, Token, now
 from isocenter.settings import Settings
 
 ACCOUNTS = ("admin", "of-disease", "of-dataset")
 PEER_EVERY = 10  # queries of the administrator between two turns of the peer
 
 
-async def prepare(settings: Settings, series: int) -> tuple[list[str], dict[str, str]]:
-    """Case keys, and an API token for each account; the rows are made when the catalog is empty."""
+async def prepare(settings: Settings, series: int) -> tuple[list[str], list[str], dict[str, str]]:
+    """Case keys, study UIDs, and an API token for each account; the rows are made when the catalog is empty."""
     key_file = settings.resolved_key_file
     key = read_key_file(key_file) if key_file.exists() else create_key_file(key_file)
     db = Database(settings.resolved_catalog_url)
@@ -64,8 +64,9 @@ async def prepare(settings: Settings, series: int) -> tuple[list[str], dict[str,
             session.add(Token(token_sha256=digest(secret), account_id=account, name="bench", prefix="isc_", expires_at=now() + timedelta(days=1)))
     async with db.read() as session:
         keys = list(await session.scalars(select(Case.key).where(Case.deleted_at.is_(None)).order_by(Case.key)))
+        studies = list(await session.scalars(select(Study.uid).where(Study.deleted_at.is_(None)).order_by(Study.uid)))
     await db.close()
-    return keys, tokens
+    return keys, studies, tokens
 
 
 @contextmanager
@@ -130,22 +131,24 @@ async def deep_pages(http: httpx.AsyncClient, rounds: int = 20) -> None:
         print(f"  page 1 {first:.1f} ms, page 1,000 {last:.1f} ms (medians of {rounds}), filter {query or 'none'}")
 
 
-async def bulk(http: httpx.AsyncClient, keys: list[str]) -> None:
-    """20,000 cases noted, deleted and restored, in one request each; then the first question, which catches up."""
-    some = random.Random(7).sample(keys, min(BULK, len(keys)))
-    for action in ("note", "delete", "restore"):
-        body = {"action": action, "keys": some} | ({"note": f"bench {time.time()}"} if action == "note" else {})
-        began = time.perf_counter()
-        answer = await http.post("/api/v1/cases/bulk", json=body)
-        took = time.perf_counter() - began
-        assert answer.status_code == 200, answer.text
-        began = time.perf_counter()
-        await http.post("/api/v1/cases/count", json={"query": {"terms": {"sex": ["F"]}}})
-        print(f"  bulk {action:<8} {answer.json()['changed']} cases {took:5.2f} s (bar 10 s), the next count {time.perf_counter() - began:.2f} s")
+async def bulk(http: httpx.AsyncClient, cases: list[str], studies: list[str]) -> None:
+    """20,000 cases noted, deleted and restored, 20,000 studies deleted and restored, in one request each; then the first question, which catches up."""
+    for noun, keys, actions in (("cases", cases, ("note", "delete", "restore")), ("studies", studies, ("delete", "restore"))):
+        some = random.Random(7).sample(keys, min(BULK, len(keys)))
+        for action in actions:
+            body = {"action": action, "keys": some} | ({"note": f"bench {time.time()}"} if action == "note" else {})
+            began = time.perf_counter()
+            answer = await http.post(f"/api/v1/{noun}/bulk", json=body)
+            took = time.perf_counter() - began
+            assert answer.status_code == 200, answer.text
+            began = time.perf_counter()
+            await http.post("/api/v1/cases/count", json={"query": {"terms": {"sex": ["F"]}}})
+            done = f"{answer.json()['changed']} {noun} {took:5.2f} s (bar 10 s, load average {os.getloadavg()[0]:.1f})"
+            print(f"  bulk {action:<8} {done}, the next count {time.perf_counter() - began:.2f} s", flush=True)
 
 
 async def run(settings: Settings, options: argparse.Namespace) -> None:
-    keys, tokens = await prepare(settings, options.series)
+    keys, studies, tokens = await prepare(settings, options.series)
     settings_of = {"ISOCENTER_DATA": settings.data, "ISOCENTER_CATALOG_URL": settings.resolved_catalog_url, "ISOCENTER_KEY_FILE": settings.resolved_key_file}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ISOCENTER_")} | {k: str(v) for k, v in settings_of.items()}
     asked, chosen = queries(options.queries), random.Random(5).sample(keys, min(200, len(keys)))
@@ -166,19 +169,22 @@ async def run(settings: Settings, options: argparse.Namespace) -> None:
             print(f"first question {time.perf_counter() - began:.1f} s (the column copy loads from the start of the service)", flush=True)
             print(f"catalog process: PSS {server.memory_full_info().pss >> 20} MiB after the load", flush=True)
             most = 0
-            for name, http in clients.items():
+            for name, http in clients.items() if "questions" in options.parts else ():
                 with turn(options.lock, ours):
                     await measure(http, asked, chosen, name, peer if name == "admin" else None)
                 most = max(most, server.memory_full_info().pss)
             if peer is not None:
-                print(peer.shown())
+                if peer.seconds:
+                    print(peer.shown())
                 peer.popen.terminate()
                 ours.remove(psutil.Process(peer.popen.pid))
-            with turn(options.lock, ours):
-                await deep_pages(clients["admin"])
+            if "pages" in options.parts:
+                with turn(options.lock, ours):
+                    await deep_pages(clients["admin"])
             print(f"catalog process: PSS {most >> 20} MiB after the questions, bar 300 MB; CPU {sum(server.cpu_times()[:2]):.0f} s")
-            with turn(options.lock, ours):
-                await bulk(clients["admin"], keys)
+            if "bulk" in options.parts:
+                with turn(options.lock, ours):
+                    await bulk(clients["admin"], keys, studies)
             print(f"catalog process: PSS {server.memory_full_info().pss >> 20} MiB after the bulk changes")
             for http in clients.values():
                 await http.aclose()
@@ -193,6 +199,7 @@ def main() -> None:
     parser.add_argument("--peer", default="", help="a Python that has idc-index")
     parser.add_argument("--lock", type=Path, help="a file that whoever measures on this machine holds")
     parser.add_argument("--also", type=int, nargs="*", default=[], help="processes that take part, as mariadbd: their priority goes along")
+    parser.add_argument("--parts", nargs="*", default=["questions", "pages", "bulk"], help="what is asked, for a lock held a short time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Settings(data=options.keep or Path(folder), catalog_url=options.url), options))

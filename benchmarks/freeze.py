@@ -15,6 +15,7 @@ import json
 import os
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from isocenter.resources import open_resources
 from isocenter.settings import Settings
 from services.catalog.app import create_app
 
+STREAM = {"Accept": "text/event-stream"}  # progress comes as events, counted and checked to go forward
 INSTANCES = 4  # a series: enough that rows of instances dominate, few enough that the catalog is made in a minute
 
 
@@ -90,16 +92,21 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
             body = {"query": {}, "split": {"train": 0.7, "val": 0.15, "test": 0.15}, "seed": 1}
             with turn(options.lock, [psutil.Process()]):
                 clock, cpu, load = time.perf_counter(), time.process_time(), os.getloadavg()[0]
-                answer = await http.post(f"/api/v1/datasets/b-{disease}/versions".replace("_", "-"), json=body)
+                answer = await http.post(f"/api/v1/datasets/b-{disease}/versions".replace("_", "-"), json=body, headers=STREAM)
                 wall, used = time.perf_counter() - clock, time.process_time() - cpu
-            if answer.status_code != 201:
-                print(disease, answer.status_code, json.dumps(answer.json())[:200])
+            assert answer.status_code == 201, answer.text
+            told = [event.split("\n", 1) for event in answer.text.strip().split("\n\n")]
+            version = json.loads(told[-1][1].removeprefix("data: "))
+            if told[-1][0] != "event: version":
+                print(disease, told[-1][0], json.dumps(version)[:200])
                 continue
-            counts = answer.json()["counts"]
+            counts, progress = version["counts"], [json.loads(data.removeprefix("data: ")) for _, data in told[:-1]]
+            assert len(progress) >= wall / 3, f"{len(progress)} progress events in {wall:.0f} s"
+            assert all(before["done"] <= after["done"] for before, after in pairwise(progress) if before["step"] == after["step"])
             rate = counts["series"] / used if used else 0
             print(f"{disease}: {counts['cases']} cases, {counts['series']} series, {counts['files']} files: ", end="")
             print(f"{wall:.1f} s wall, {used:.1f} s CPU, load average {load:.1f}; ", end="")
-            print(f"100,000 series in {100_000 / rate:.1f} s CPU")
+            print(f"100,000 series in {100_000 / rate:.1f} s CPU; {len(progress)} progress events; digest {version['digest'][:16]}", flush=True)
     await resources.close()
 
 

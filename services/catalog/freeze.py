@@ -11,12 +11,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from services.catalog.balance import Balance, balanced, folds_of
 from services.catalog.split import Member, Recipe, assign
 
 SCHEMA = "isocenter-manifest/1"
+_ALIKE = frozenset({str, bool, type(None)})
 _EXTENSIONS = {
     "application/dicom": "dcm",
     "application/gzip": "nii.gz",
@@ -29,9 +32,11 @@ _EXTENSIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FrozenFile:
-    """A released object of a series. ``number`` is its geometric place in the series, ``stack`` the ordinal of its stack."""
+class FrozenFile(NamedTuple):
+    """A released object of a series. ``number`` is its geometric place in the series, ``stack`` the ordinal of its stack.
+
+    A named tuple: a version has hundreds of thousands, and a frozen dataclass takes four times as long to make.
+    """
 
     sop_uid: str
     number: int
@@ -191,7 +196,24 @@ def prepared(members: Sequence[Member], preparation: Preparation) -> Prepared:
 
 def canonical(document: Any) -> bytes:
     """JSON with sorted keys, no blanks, UTF-8: equal documents are equal bytes."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    if not _written_alike(document):
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _written_alike(value: Any) -> bool:
+    """Do json and orjson (nine times as fast) write it in the same bytes? They differ in exponents (1e-07, 1e-7), in NaN, in whole numbers
+    beyond 64 bits and in keys and classes that are not JSON's own."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str for key in value) and all(type(item) in _ALIKE or _written_alike(item) for item in value.values())
+    if kind is list or kind is tuple:
+        return all(map(_written_alike, value))
+    if kind is int:
+        return bool(-(2**63) <= value < 2**63)
+    if kind is float:
+        return bool(value == 0 or 1e-4 <= abs(value) < 1e16)
+    return kind in _ALIKE
 
 
 def rounded(value: float | None) -> float | None:

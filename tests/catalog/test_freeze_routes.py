@@ -99,6 +99,15 @@ async def test_images_csv_has_one_row_per_series_and_runs_no_formula(site):
         assert next(row for row in every if row["modality"] == "SM")["mpp"] == "0.2527"
 
 
+def test_canonical_when_values_are_awkward_then_bytes_are_those_of_plain_json():
+    awkward = [1e-7, 1.5e-5, 0.0001, 0.1, -0.0, 1.0, 1e15, 1e16, 2**63 - 1, 2**63, -(2**63) - 1, True, None, "\x00\x1f\x7f\u2028é腺癌𐀀\"\\/"]
+    documents = [{"b": [value, {"é": value, "a": (1, value)}], "\uffff": 1, "𐀀": 2, "a": {"z": value, "y": []}} for value in awkward]
+    for document in documents:
+        assert canonical(document) == json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        canonical({"a": [{"b": float("nan")}]})
+
+
 async def test_manifest_without_its_name_is_the_canonical_json_of_the_digest(site):
     async with site.client() as admin:
         version = await freeze(admin, **BODY)

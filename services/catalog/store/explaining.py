@@ -18,25 +18,28 @@ async def why(session: AsyncSession, scheme_id: int, case_ids: Sequence[int]) ->
 
     Where a person or the data decided, report and rule are what the rules said of the case, for comparison; '' where nothing was.
     """
+    columns = (Label.source, Label.report_id, Label.evidence)
     counting = await session.execute(
-        select(CaseLabel.case_id, Label)
+        select(CaseLabel.case_id, *columns)
         .join(Label, Label.id == CaseLabel.label_id)
         .where(CaseLabel.scheme_id == scheme_id, CaseLabel.case_id.in_(case_ids))
     )
-    counts = {case: label for case, label in counting.tuples()}
-    spoken = await session.scalars(
-        select(Label).where(Label.scheme_id == scheme_id, Label.case_id.in_(case_ids), Label.source.in_(("rule", "model"))).order_by(Label.id)
+    counts = {case: label for case, *label in counting.tuples()}
+    spoken = await session.execute(
+        select(Label.case_id, *columns)
+        .where(Label.scheme_id == scheme_id, Label.case_id.in_(case_ids), Label.source.in_(("rule", "model")))
+        .order_by(Label.id)
     )
-    said = {row.case_id: row for row in spoken}
-    rests = {case: label if label.source in ("rule", "model") else said.get(case) for case, label in counts.items()}
-    kinds = await _kinds(session, {row.report_id for row in rests.values() if row is not None and row.report_id is not None})
+    said = {case: label for case, *label in spoken.tuples()}
+    rests = {case: label if label[0] in ("rule", "model") else said.get(case) for case, label in counts.items()}
+    kinds = await _kinds(session, {row[1] for row in rests.values() if row is not None and row[1] is not None})
     scores = await _scores(session, case_ids)
     versions = await _versions(session, scheme_id, case_ids)
     found = {}
     for case, label in counts.items():
         row = rests[case]
-        span: dict[str, Any] = next((item for item in row.evidence if "section" in item and item.get("used", True)), {}) if row is not None else {}
-        report = row.report_id if row is not None else None
+        span: dict[str, Any] = next((item for item in row[2] if "section" in item and item.get("used", True)), {}) if row is not None else {}
+        report = row[1] if row is not None else None
         found[case] = {
             "report_kind": kinds.get(report or 0, ""),
             "link_score": scores.get((case, report or 0)),
@@ -45,7 +48,7 @@ async def why(session: AsyncSession, scheme_id: int, case_ids: Sequence[int]) ->
             "end": span.get("end"),
             "rule": str(span.get("rule", "")),
             "rule_set_version": versions.get(case, ""),
-            "decided_by": BY.get(label.source, "machine"),
+            "decided_by": BY.get(label[0], "machine"),
         }
     return found
 
