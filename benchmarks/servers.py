@@ -40,6 +40,7 @@ from services.stats.servers import HostMeter
 from services.stats.work import WorkGauges
 
 LOGIN = re.compile(r"sign in as (\S+) with the password (\S+)")
+PLACE = re.compile(r"(?<=/cases)/[^/?]+|(?<=/series)/[^/?]+")
 LISTENS = re.compile(r"listens on (http\S+)")
 PATIENTS, SLICES, PIXELS = 300, 60, 128  # one import: 18,000 files, 600 MB
 FINAL = {"finished", "failed", "cancelled"}
@@ -105,11 +106,12 @@ def signed_in(url: str, name: str, password: str) -> httpx.Client:
 
 
 class People:
-    """Somebody who looks at pages and pictures, two requests a second; counts answers by status class."""
+    """Somebody who looks at pages and pictures, two requests a second; counts answers by status class, and what was refused by status and kind of page."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
         self.answers: dict[str, int] = {}
+        self.refused: dict[str, int] = {}
 
     def get(self, path: str) -> Any:
         try:
@@ -119,12 +121,17 @@ class People:
             return {}
         kind = f"{answer.status_code // 100}xx"
         self.answers[kind] = self.answers.get(kind, 0) + 1
+        if not answer.is_success:
+            page = f"{answer.status_code} {PLACE.sub('/*', path)}"
+            self.refused[page] = self.refused.get(page, 0) + 1
         return answer.json() if answer.is_success and "json" in answer.headers.get("content-type", "") else {}
 
     def look(self, until: float) -> None:
         pages = itertools.cycle(["/statistics/overview", "/statistics?by=modality", "/cases?limit=50", "/imports", "/servers", "/reviews/counts"])
         while time.monotonic() < until:
-            cases = self.get(next(pages)).get("items") or self.get("/cases?limit=20").get("items") or []
+            page = next(pages)
+            found = self.get(page)  # imports and servers are lists too, with keys that are no case's
+            cases = (found if page.startswith("/cases") else self.get("/cases?limit=20")).get("items") or []
             for case in cases[:2]:
                 for study in self.get(f"/cases/{case['key']}").get("studies", []) if "key" in case else []:
                     for series in study["series"]:
@@ -185,6 +192,7 @@ def hour(minutes: float) -> None:
                 thread.join()
             alerts = client.get("/alerts?limit=500").json()["items"]
         print(f"{minutes:g} minutes, {imported} files imported, answers {people.answers}, {len(alerts)} alerts")
+        print(f"answers other than 2xx: {people.refused}")
         print(f"the server's own CPU without workers: at most {max(p for _, p in watched.percents):.0f} % of all cores in a second,")
         print(f"longest time over 90 %: {watched.longest_over(90)} s, over 45 %: {watched.longest_over(45)} s")
         for alert in alerts:

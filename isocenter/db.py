@@ -130,6 +130,12 @@ class Database:
         except (OperationalError, PoolTimeout, OSError) as error:
             raise translated(error) from error
 
+    async def forget_pages(self) -> None:
+        """Give back the page cache of the connection used last, after everything was read once; a server keeps its own."""
+        if self.is_sqlite:
+            async with self.read() as session:
+                await session.execute(text("PRAGMA shrink_memory"))
+
     def connections(self) -> tuple[int, int]:
         """How many connections are in use, and how many may be at most."""
         in_use: int = self.engine.pool.checkedout()  # type: ignore[attr-defined]

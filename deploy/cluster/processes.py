@@ -66,8 +66,8 @@ def stop(folder: Path) -> list[str]:
     return killed
 
 
-def wait(folder: Path, name: str, ready: Callable[[], bool], seconds: float = 60) -> None:
-    """Return when ``ready()``; PartFailed with the end of its log when it ended or time is up."""
+def wait(folder: Path, name: str, ready: Callable[[], bool], seconds: float = 180) -> None:
+    """Return when ``ready()``; PartFailed with the end of its log when it ended or time is up (60 s were too few at a load of 34 on two cores)."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if ready():

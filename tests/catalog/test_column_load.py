@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -102,3 +103,21 @@ async def test_process_that_stops_while_it_loads_leaves_no_file(site, held):
     await held.stop()
     assert time.monotonic() - began < 5
     assert list(site.resources.settings.scratch.glob("columns-*")) == []
+
+
+async def test_copy_when_made_anew_under_a_question_then_both_count_the_same(site, monkeypatch):
+    columns, asked, answer = site.resources.columns, threading.Event(), threading.Event()
+    monkeypatch.setattr(copy, "CASES_A_READ", 5)  # so many that the file is closed and opened again after its load
+
+    def slow(cursor):
+        asked.set()
+        answer.wait(30)
+        return cursor.execute("SELECT count(*) FROM cases").fetchone()[0]
+
+    question = asyncio.create_task(columns.run(slow))
+    await asyncio.to_thread(asked.wait, 30)
+    await columns.rebuild()
+    answer.set()
+    assert await question == 13
+    assert await columns.run(lambda cursor: cursor.execute("SELECT count(*) FROM cases").fetchone()[0]) == 13
+    assert set((await columns.differences()).values()) == {0}

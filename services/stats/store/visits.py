@@ -33,16 +33,12 @@ class Visits:
     codes: dict[str, Any]
     words: dict[str, list[str]]
     place_of_study: Any  # (largest study id + 1) int32: of a study that is in one case, -1 elsewhere
-
-    @property
-    def key(self) -> Any:
-        """(visits) int64, rising: case place and study together, to find a visit of a study that is in several cases."""
-        return self.cases.astype(np.int64) * max(1, len(self.study_ids)) + self.studies
+    place_of_case: Any  # (largest case id + 1) int32
+    key: Any  # (visits) int64, rising: case place and study together, to find a visit of a study that is in several cases
 
     def cases_of(self, case_ids: Any) -> Any:
         """The place of each case id among the cases; an id that is not there has the place of another one: ask only for those of the same copy."""
-        order = np.argsort(self.case_ids)
-        return order[np.searchsorted(self.case_ids, case_ids, sorter=order).clip(0, max(0, len(order) - 1))] if len(order) else np.empty(0, np.int64)
+        return self.place_of_case[np.minimum(case_ids, len(self.place_of_case) - 1)]
 
     def places_of(self, case_ids: Any, study_ids: Any) -> Any:
         """The place of each (case, study); -1 where the copy has no living visit."""
@@ -64,8 +60,9 @@ def visits_of(cursor: Any) -> Visits:
         FROM visits v JOIN cases c ON c.case_id = v.case_id WHERE v.alive ORDER BY c.patient_id, v.case_id, v.study_id""",
     )
     patient_ids, patients = np.unique(cases["patient_id"], return_inverse=True)
-    order = np.argsort(cases["case_id"])
-    of_visit = order[np.searchsorted(cases["case_id"], rows["case_id"], sorter=order)] if len(order) else np.empty(0, np.int64)
+    place_of_case = np.zeros(int(cases["case_id"].max()) + 1 if len(cases["case_id"]) else 1, np.int32)
+    place_of_case[cases["case_id"]] = np.arange(len(cases["case_id"]), dtype=np.int32)
+    of_visit = place_of_case[rows["case_id"]].astype(np.int64)
     study_ids, studies = np.unique(rows["study_id"], return_inverse=True)
     place_of_study = np.full(int(study_ids[-1]) + 1 if len(study_ids) else 1, -1, np.int32)
     place_of_study[rows["study_id"][rows["alone"]]] = np.flatnonzero(rows["alone"])
@@ -75,6 +72,7 @@ def visits_of(cursor: Any) -> Visits:
     codes = {name: cases[f"code_{name}"] for name in CASE_CODES} | {name: rows[f"code_{name}"] for name in VISIT_CODES}
     return Visits(
         cases["case_id"], patient_ids, patients, of_visit, studies, study_ids, rows["alone"], rows["age"], codes, words, place_of_study,
+        place_of_case, of_visit * max(1, len(study_ids)) + studies,
     )  # fmt: skip
 
 
