@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from benchmarks import servers
+from benchmarks import peers
 from benchmarks.dicomweb import JSON, ask, held_by, queries
 
 
@@ -46,11 +46,11 @@ def main() -> None:
         source = given.folder / "iso"
         shutil.copytree(source / "data", folder / "data", ignore=shutil.ignore_patterns("objects", "staging", "serve.lock"))
         shutil.copy2(source / "token", folder / "token")
-        with servers.isocenter(folder, folder) as served:
+        with peers.isocenter(folder, folder) as served:
             held = held_by(served)
         series, instances = repeat(folder / "data" / "catalog.db", given.times)
         print(f"{series} series, {instances} instances", flush=True)
-        with servers.isocenter(folder, folder) as served:
+        with peers.isocenter(folder, folder) as served:
             for name, path in queries(held).items():
                 limited = path if "limit=" in path else f"{path}{'&' if '?' in path else '?'}limit=100"
                 ask(served, [limited] * 5, 1, JSON)
