@@ -71,9 +71,10 @@ def import_begun(served: Served, folder: Path) -> str:
     return str(httpx.post(f"{served.url}/api/v1/imports", json=order, headers=served.headers, timeout=60).raise_for_status().json()["key"])
 
 
-def runs(served: Served, key: str) -> bool:
+def state_of(served: Served, key: str) -> tuple[bool, int]:
+    """(whether the import runs, files accepted so far)."""
     view = httpx.get(f"{served.url}/api/v1/imports/{key}", headers=served.headers, timeout=60).raise_for_status().json()
-    return bool(view["state"] == "running" and view["counts"]["files"].get("accepted", 1))
+    return view["state"] == "running", view["counts"]["files"]["accepted"]
 
 
 def measure(served: Served, asked: dict[str, str], images: Path) -> None:
@@ -86,9 +87,10 @@ def measure(served: Served, asked: dict[str, str], images: Path) -> None:
         figures[name] = answered = ask(served, [path] * 40, 1, JSON)
         rest[name] = answered.p50_ms
     key = import_begun(served, images)
-    time.sleep(3)  # until its workers have started
+    while state_of(served, key) == (True, 0):  # its workers start
+        time.sleep(0.2)
     for name, path in asked.items():
-        busy = ask(served, [path] * 40, 1, JSON).p50_ms if runs(served, key) else float("nan")
+        busy = ask(served, [path] * 40, 1, JSON).p50_ms if state_of(served, key)[0] else float("nan")
         print(f"| {name} | {rest[name]:.2f} | {figures[name].cpu_ms:.2f} | {busy:.2f} | {busy / rest[name]:.1f} |", flush=True)
 
 

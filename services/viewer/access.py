@@ -128,12 +128,10 @@ class Access:
 
     async def _look_up(self, principal: Principal, uid: str) -> SeriesSeen | None:
         self._wake()
-        async with self.resources.db.read() as session:
-            return await store.series_seen(session, principal, uid)
+        return await self.resources.db.ask(lambda rows: store.series_seen(rows, principal, uid))
 
     async def _instances_of(self, seen: SeriesSeen) -> _Instances:
-        async with self.resources.db.read() as session:
-            return _Instances(await store.instances_of(session, seen.id))
+        return _Instances(await self.resources.db.ask(lambda rows: store.instances_of(rows, seen.id)))
 
     async def note_download(self, principal: Principal, seen: SeriesSeen) -> None:
         """The audit row of a download of this series, written before the first byte; once an hour per account and series in this process."""
