@@ -38,7 +38,7 @@ WIDTH_PX, HEIGHT_PX, TILE_PX, LEVELS = 40_000, 30_000, 256, 8
 CLIENTS = 8
 
 
-def write_slide(path: Path) -> None:
+def write_slide(path: Path, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> None:
     """A tiled JPEG TIFF with 8 levels of factor 2 (rounded up), YCbCr, quality 80; each tile cut out of one picture of coloured noise."""
     texture = np.asarray(Image.fromarray(np.random.default_rng(3).integers(90, 255, (96, 96, 3), np.uint8)).resize((1536, 1536), Image.Resampling.BICUBIC))
 
@@ -50,7 +50,7 @@ def write_slide(path: Path) -> None:
 
     with tifffile.TiffWriter(path, bigtiff=True) as tiff:
         for level in range(LEVELS):
-            width, height = -(-WIDTH_PX // 2**level), -(-HEIGHT_PX // 2**level)
+            width, height = -(-width_px // 2**level), -(-height_px // 2**level)
             tiff.write(
                 tiles(-(-width // TILE_PX), -(-height // TILE_PX)), shape=(height, width, 3), dtype=np.uint8, tile=(TILE_PX, TILE_PX), photometric="ycbcr",
                 compression="jpeg", compressionargs={"level": 80}, subfiletype=1 if level else 0, maxworkers=2, metadata=None,

@@ -77,7 +77,7 @@ class ObjectStore:
             raise InvalidInput(f"An object store URL starts with file:// or s3://, not {parts.scheme}://", field="store_url")
 
     def path(self, key: str) -> Path | None:
-        """The file of a key in a local store (for pread and sendfile), None on S3."""
+        """The file of a key in a local store (for pread), None on S3."""
         return None if self.root is None else self.root / key
 
     def put_bytes(self, key: str, data: bytes) -> None:

@@ -128,20 +128,26 @@ class Access:
 
     async def _look_up(self, principal: Principal, uid: str) -> SeriesSeen | None:
         self._wake()
-        async with self.resources.db.read() as session:
-            return await store.series_seen(session, principal, uid)
+        return await self.resources.db.ask(lambda rows: store.series_seen(rows, principal, uid))
 
     async def _instances_of(self, seen: SeriesSeen) -> _Instances:
-        async with self.resources.db.read() as session:
-            return _Instances(await store.instances_of(session, seen.id))
+        return _Instances(await self.resources.db.ask(lambda rows: store.instances_of(rows, seen.id)))
+
+    async def note_download(self, principal: Principal, seen: SeriesSeen) -> None:
+        """The audit row of a download of this series, written before the first byte; once an hour per account and series in this process."""
+        await self._once_an_hour(principal, f"download {seen.uid}", seen, store.note_download)
 
     async def _note(self, principal: Principal, seen: SeriesSeen) -> None:
         """The audit rows of a look, written before anything is sent; once an hour per account and study (held: series) in this process."""
-        key = (principal.name, f"held {seen.uid}" if seen.held else seen.study_uid, int(time.time() // 3600))
+        subject = f"held {seen.uid}" if seen.held else seen.study_uid
+        await self._once_an_hour(principal, subject, seen, store.note_view)
+
+    async def _once_an_hour(self, principal: Principal, subject: str, seen: SeriesSeen, note: Callable[..., Awaitable[None]]) -> None:
+        key = (principal.name, subject, int(time.time() // 3600))
         if key in self._noted:
             return
         async with self.resources.db.write() as session:
-            await store.note_view(session, principal, seen)
+            await note(session, principal, seen)
         self._noted[key] = None
         while len(self._noted) > 20_000:
             self._noted.popitem(last=False)

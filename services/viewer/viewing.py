@@ -154,11 +154,6 @@ class Viewing:
         """UIDs of the DICOM series of a study that this account may see, in order."""
         return await self.resources.db.ask(lambda rows: store.series_uids(rows, principal, study_uid))
 
-    async def note_download(self, principal: Principal, seen: Seen) -> None:
-        """One download event per account, series and hour, written before the first byte."""
-        async with self.resources.db.write() as session:
-            await store.note_download(session, principal, seen.series)
-
 
 def _plain_picture(whole: Part, frame_at: int, look: Look) -> bytes | None:
     """In the drawing thread, the reading too: the copy of half a megabyte would hold up the event loop."""

@@ -108,7 +108,7 @@ class MetadataRoutes:
         path = str(asked.scope["path_params"].get("attribute", _PIXELS))
         if _ATTRIBUTE_PATH.fullmatch(path) is None:
             raise BadRequest("Bulk data is named by its tag such as 00420011, inside a sequence by 54000100/0/54001010.", field="bulkdata")
-        await self.viewing.note_download(asked.principal, seen)
+        await self.viewing.access.note_download(asked.principal, seen.series)
         headers: Headers = [(b"cache-control", seen.cache_control), (b"vary", b"accept")]
         wanted = negotiate.wanted_of(asked.scope)
         if path.upper() == _PIXELS:

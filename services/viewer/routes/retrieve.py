@@ -50,7 +50,7 @@ class Retrieve:
         form = negotiate.object_form(negotiate.wanted_of(asked.scope), len(instances))
         await self.viewing.bytes.check(instances[0])
         for seen in series:
-            await self.viewing.note_download(asked.principal, seen)
+            await self.viewing.access.note_download(asked.principal, seen.series)
         strictest = next((seen for seen in series if seen.held), series[0])
         headers: Headers = [(b"cache-control", strictest.cache_control), (b"vary", b"accept")]
         if form.kind == "zip":

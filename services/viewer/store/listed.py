@@ -104,7 +104,7 @@ def keywords_of(level: str) -> frozenset[str]:
 
 def study_rows(rows: Rows, principal: Principal, terms: Sequence[Term], limit: int, offset: int) -> list[StudyRow]:
     """Studies with at least one visible DICOM series, newest first."""
-    asker = _asker(principal)
+    asker = asker_of(principal)
     found = [StudyRow._make((*row, (), 0, 0)) for row in rows(_studies(asker, _forms(terms)), _values(terms, limit, offset))]
     if not found:
         return []
@@ -118,7 +118,7 @@ def study_rows(rows: Rows, principal: Principal, terms: Sequence[Term], limit: i
 def series_rows(rows: Rows, principal: Principal, terms: Sequence[Term], limit: int, offset: int) -> list[SeriesRow]:
     """Visible DICOM series with the patient's pseudonym, by study and number."""
     own = len(_OF_SERIES)
-    found = rows(_series(_asker(principal), _forms(terms)), _values(terms, limit, offset))
+    found = rows(_series(asker_of(principal), _forms(terms)), _values(terms, limit, offset))
     return [SeriesRow._make((*row[:own], StudyRow._make((*row[own:], (), 0, 0)))) for row in found]
 
 
@@ -129,13 +129,13 @@ def series_uids(rows: Rows, principal: Principal, study_uid: str) -> list[str]:
 
 def instance_rows(rows: Rows, principal: Principal, terms: Sequence[Term], limit: int, offset: int) -> list[InstanceRow]:
     """Current instances of visible DICOM series in geometric order; held ones for reviewers only."""
-    return [InstanceRow._make(row) for row in rows(_instances(_asker(principal), _forms(terms)), _values(terms, limit, offset))]
+    return [InstanceRow._make(row) for row in rows(_instances(asker_of(principal), _forms(terms)), _values(terms, limit, offset))]
 
 
 def first_series(rows: Rows, principal: Principal, study_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
     """(id, metadata object) of the first visible DICOM series of each study that has one."""
     found: dict[int, tuple[int, str]] = {}
-    for study_id, series_id, key in rows(_firsts(_asker(principal), _padded(len(study_ids))), _each(study_ids)) if study_ids else ():
+    for study_id, series_id, key in rows(_firsts(asker_of(principal), _padded(len(study_ids))), _each(study_ids)) if study_ids else ():
         found.setdefault(study_id, (series_id, key or ""))
     return found
 
@@ -143,7 +143,7 @@ def first_series(rows: Rows, principal: Principal, study_ids: Sequence[int]) -> 
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
-def _asker(principal: Principal) -> Principal:
+def asker_of(principal: Principal) -> Principal:
     """What the grants look at and no more: all who see every disease ask the same statements."""
     return Principal(0 if principal.sees_all_diseases else principal.account_id, "", principal.role)
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from isocenter.audit import record_view
 from isocenter.auth import Principal
 from isocenter.db import upsert_ignore
 from isocenter.grants import resources_visible_to, series_visible_to
-from isocenter.models import AuditEvent, CaseStudy, Instance, Resource, Series, Slide, Study, now
-
-# The grants' own subqueries name Study: the study that a query joins is another one.
-StudyOf = aliased(Study)
+from isocenter.models import AuditEvent, CaseStudy, Instance, Resource, Series, Slide, now
+from isocenter.prepared import Prepared, Rows
+from services.viewer.store.listed import KEPT, StudyOf, asker_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +51,38 @@ class InstanceSeen:
     held: bool
 
 
-async def series_seen(session: AsyncSession, principal: Principal, uid: str) -> SeriesSeen | None:
+def series_seen(rows: Rows, principal: Principal, uid: str) -> SeriesSeen | None:
     """None for an unknown UID and for one this account may not see: both are 404."""
-    query = select(Series, StudyOf.uid).join(StudyOf, StudyOf.id == Series.study_id).where(Series.uid == uid, series_visible_to(principal))
-    row = (await session.execute(query)).first()
-    if row is None:
-        return None
-    series, study_uid = row
-    return SeriesSeen(
-        series.id, series.uid, study_uid, series.format, series.modality, series.state != "visible", series.metadata_key, series.thumbnail_key, series.revision
-    )
+    for [number, study_uid, kind, modality, state, metadata_key, thumbnail_key, revision] in rows(_series(asker_of(principal)), {"uid": uid}):
+        return SeriesSeen(number, uid, study_uid, kind, modality, state != "visible", metadata_key, thumbnail_key, revision)
+    return None
 
 
-async def instances_of(session: AsyncSession, series_id: int) -> list[InstanceSeen]:
+@lru_cache(KEPT)
+def _series(asker: Principal) -> Prepared:
+    columns = (Series.id, StudyOf.uid, Series.format, Series.modality, Series.state, Series.metadata_key, Series.thumbnail_key, Series.revision)
+    query = select(*columns).join(StudyOf, StudyOf.id == Series.study_id)
+    return Prepared(query.where(Series.uid == bindparam("uid", type_=Series.uid.type), series_visible_to(asker)))
+
+
+def instances_of(rows: Rows, series_id: int) -> list[InstanceSeen]:
     """Current instances of a series in geometric order."""
-    query = select(Instance).where(Instance.series_id == series_id, Instance.generation == 0, Instance.deleted_at.is_(None))
-    rows = (await session.scalars(query.order_by(Instance.number, Instance.sop_uid))).all()
     return [
         InstanceSeen(
-            row.sop_uid, row.object_key, row.object_sha256, row.size_bytes, row.media_type, row.transfer_syntax_uid, row.frames, row.pixel_offset,
-            row.frame_bytes, tuple((offset, length) for offset, length in row.frame_index) if row.frame_index else None, row.frame_index_key,
-            row.state != "visible",
+            uid, key, sha256, size, kind, syntax, frames, offset, each, tuple((at, length) for at, length in index) if index else None, index_key,
+            state != "visible",
         )
-        for row in rows
+        for [uid, key, sha256, size, kind, syntax, frames, offset, each, index, index_key, state] in rows(_instances(), {"series": series_id})
     ]  # fmt: skip
+
+
+@lru_cache(1)
+def _instances() -> Prepared:
+    query = select(
+        Instance.sop_uid, Instance.object_key, Instance.object_sha256, Instance.size_bytes, Instance.media_type, Instance.transfer_syntax_uid, Instance.frames,
+        Instance.pixel_offset, Instance.frame_bytes, Instance.frame_index, Instance.frame_index_key, Instance.state,
+    ).where(Instance.series_id == bindparam("series", type_=Instance.series_id.type), Instance.generation == 0, Instance.deleted_at.is_(None))  # fmt: skip
+    return Prepared(query.order_by(Instance.number, Instance.sop_uid))
 
 
 @dataclass(frozen=True, slots=True)
