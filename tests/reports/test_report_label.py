@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from isocenter.diseases import load_diseases
+from isocenter.diseases import load_diseases, parse_disease
 from services.ingest.cases import aggregate_case
 from services.ingest.label import label_report
 from services.ingest.label_records import ReportLabel, SpokenReport
@@ -96,6 +97,17 @@ def test_label_names_its_rule_set_and_version() -> None:
 def test_policy_of_borderline_results(disease: str, kind: str, text: str, value: str, subtype: str) -> None:
     label = said(disease, kind, text)
     assert (label.value, label.subtype) == (value, subtype)
+
+
+@pytest.mark.parametrize(("meaning", "value"), [("malignant", "1"), ("uncertain", "review"), ("benign", "0")])
+def test_lcis_when_the_site_chose_its_meaning_then_the_label_follows(meaning: str, value: str) -> None:
+    shipped = (files("isocenter.diseases") / "breast.toml").read_text("utf-8")
+    line = 'id = "lcis"\nmeaning = "malignant"'
+    assert shipped.count(line) == 1  # the one line docs/labelling.md names
+    rules = rule_set(parse_disease(shipped.replace(line, f'id = "lcis"\nmeaning = "{meaning}"').encode(), "breast"))
+    for text in ("(左乳)小叶原位癌。", "Lobular carcinoma in situ."):
+        assert label_report(rules, Sections(impression=text), ReportKind.PATHOLOGY).value == value
+    assert label_report(rules, Sections(impression="浸润性小叶癌，伴小叶原位癌。"), ReportKind.PATHOLOGY).value == "1"
 
 
 def test_same_words_weigh_differently_in_imaging_and_pathology() -> None:
