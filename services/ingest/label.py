@@ -186,6 +186,8 @@ def _graded(read: _Read) -> _Verdict | None:
         against = read.said("malignant") + read.leaning("malignant") + read.doubted("malignant")
         if against:
             return _Verdict("review", 0.0, "category-contradicted", (*benign, *against))
+        if (past := read.past()) and (left := read.of("activity")):  # the other breast is BI-RADS 1, the cancer of this one was treated
+            return _Verdict("review", 0.0, "treated", (*past, *left))
         return _Verdict("0", WORTH["category"], "category", tuple(benign))
     return None
 

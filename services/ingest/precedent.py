@@ -19,6 +19,7 @@ from importlib.resources import files
 from services.ingest.agreement import REVIEW
 from services.ingest.label_records import CaseLabel
 from services.ingest.legible import legible
+from services.ingest.told import TOLD
 from services.ingest.voice import CANNOT_TELL, CONFIDENCE_MAX, Joined, Said
 
 ALIKE = "decided-like"  # reason of a label that follows decisions about the same words
@@ -26,6 +27,7 @@ OTHERWISE = "decided-otherwise"  # the rules are sure of one class, people decid
 CONTRADICT = "decided-contradict"  # people decided differently of the same words
 AGAINST_MIN = 2  # equal decisions it takes where the rules lean the other way
 PRIOR, PRIOR_RIGHT = 20.0, 19.6  # what is assumed of equal words before decisions show it: 98 of 100 are decided alike
+OF_MALIGNANCY = frozenset(("0", "1"))  # the only classes that follow words: sizes are masked, and every other scheme may hang on them
 # questions that are not of these words alone: another text, a link or a second look at the patient answers them
 _NEVER = ("link-unsure", "no-report", "not-read", "contradicts", "nondiagnostic", "no-conclusion", "other-organ")
 
@@ -65,6 +67,14 @@ def wording(text: str, beside: Iterable[str] = ()) -> str:
     if not (words := masked(text)):
         return ""
     return f"{_masks()[0]}:{hashlib.sha256('|'.join([words, *sorted(set(beside))]).encode()).hexdigest()[:24]}"
+
+
+def followed(case: CaseLabel, classes: Iterable[str]) -> bool:
+    """Whether decisions count for this case under a scheme with these classes when its words are the same.
+
+    Malignancy alone: "5 mm" and "50 mm" are the same words, so a T or M stage, a Lung-RADS category or a site's own scheme never follow.
+    """
+    return case.reason != TOLD and frozenset(classes) == OF_MALIGNANCY
 
 
 class Precedents:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from isocenter.diseases import load_diseases
 from services.ingest.label_records import CaseLabel
-from services.ingest.precedent import ALIKE, CONTRADICT, OTHERWISE, Decided, Precedents, wording
+from services.ingest.precedent import ALIKE, CONTRADICT, OTHERWISE, Decided, Precedents, followed, wording
+from services.ingest.told import TOLD
 
 DOUBT = CaseLabel("review", 0.0, "", "imaging-hedged", proposal="")
 SAID = "imaging: 1. 肝右叶 12mm×9mm结节，快进快出，肝癌不除外。请结合临床。"
@@ -102,3 +104,14 @@ def test_queue_asks_first_what_many_wait_for_and_last_what_could_not_be_told() -
 def test_confidence_when_the_same_words_were_decided_differently_falls_below_what_needs_no_person() -> None:
     decided = [Decided(f"w{n % 6}", str(n // 6 % 2), "", str(n)) for n in range(12)]
     assert Precedents(decided).confidence(1) < 0.9
+
+
+def test_schemes_when_their_class_may_hang_on_size_then_no_decision_is_followed() -> None:
+    assert wording("imaging: 右肺5mm结节") == wording("imaging: 右肺50mm结节")  # what makes the next lines necessary
+    schemes = [scheme for disease in load_diseases() for scheme in disease.schemes]
+    told = CaseLabel("1", 0.9, "", TOLD)
+    for scheme in schemes:
+        case = told if scheme.told else DOUBT
+        assert followed(case, [one.value for one in scheme.classes]) == (scheme.code == "malignancy"), scheme.code
+    assert not followed(DOUBT, ("0", "1", "2"))  # a scheme of the site's own
+    assert not followed(DOUBT, ())

@@ -19,7 +19,7 @@ from isocenter.db import upsert_ignore
 from isocenter.diseases import DiseaseDefinition, definition_of
 from isocenter.models import Case, CaseLabel, CaseStudy, Disease, Import, ImportItem, Label, LabelClass, Link
 from services.ingest.case_reading import Books, CaseTask, WrittenReport, not_read, read_cases
-from services.ingest.precedent import ALIKE, Precedents
+from services.ingest.precedent import ALIKE, Precedents, followed
 from services.ingest.stages import precedents, thirds, voices
 from services.ingest.stages.answers import Answer, Question, case_row, report_row, text_of, third_row, voice_row, wording_of
 from services.ingest.stages.context import Context
@@ -147,10 +147,11 @@ def _joined(question: Question, answer: Answer, learnt: Mapping[int, Voice], ans
     case = answer.case
     if case is None or is_told(case) or not text:
         return answer
-    answer = replace(answer, wording=wording_of(question, answer))
+    if followed(case, question.classes):
+        answer = replace(answer, wording=wording_of(question, answer))
     if (question.case_id, question.scheme.id) in answered:  # a decision is not its own precedent
         return answer
-    if (known := told.get(question.scheme.id)) is not None and (joined := known.join(case, answer.wording)) is not None:
+    if answer.wording and (known := told.get(question.scheme.id)) is not None and (joined := known.join(case, answer.wording)) is not None:
         return replace(answer, joined=joined, voice=ALIKE, followed=tuple(one.review for one in known.of(answer.wording)))
     if (voice := learnt.get(question.scheme.id)) is None:
         return answer
