@@ -29,12 +29,7 @@ export type Comparison = Api.Comparison
 
 export type NewDataset = Required<Api.DatasetIn>
 
-export interface SplitOutlook {
-  parts: { part: string; label: string; patients: number; cases: number }[]
-  cases: number
-  patients: number
-  balanced_away?: number
-}
+export type SplitPreview = Api.SplitPreview
 
 const datasets = '/api/v1/datasets'
 export const versionUrl = (name: string, number: number) => `${datasets}/${name}/versions/${number}`
@@ -44,7 +39,7 @@ export const datasetsApi = {
   create: (asked: NewDataset) => http.post<Dataset>(datasets, asked),
   read: (name: string) => http.get<Dataset>(`${datasets}/${name}`),
   /** What each part would hold of each class if it were frozen now; nothing is kept. */
-  splitPreview: (asked: FreezeRequest & { disease: string; scheme: string }) => http.post<SplitOutlook>(`${datasets}/split-preview`, asked),
+  splitPreview: (asked: FreezeRequest & { disease: string; scheme: string }) => http.post<SplitPreview>(`${datasets}/split-preview`, asked),
   freeze: (name: string, asked: FreezeRequest) => http.post<DatasetVersion>(`${datasets}/${name}/versions`, asked),
   /** Cases that came, went, or changed between two versions; at most 200 of each are named. */
   compare: (name: string, before: number, after: number) => http.get<Comparison>(`${datasets}/${name}/compare`, { before, after, limit: 200 }),

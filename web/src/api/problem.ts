@@ -5,6 +5,8 @@ export interface ProblemFacts {
   detail: string
   field?: string
   retryAfterSeconds?: number
+  /** Every field that was refused, when the answer names more than the first. */
+  places?: { field: string; detail: string }[]
 }
 
 export class Problem extends Error {
@@ -13,6 +15,7 @@ export class Problem extends Error {
   readonly detail: string
   readonly field: string | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly places: { field: string; detail: string }[] | undefined
 
   constructor(facts: ProblemFacts) {
     super(facts.detail || facts.kind)
@@ -22,6 +25,7 @@ export class Problem extends Error {
     this.detail = facts.detail
     this.field = facts.field
     this.retryAfterSeconds = facts.retryAfterSeconds
+    this.places = facts.places
   }
 }
 
@@ -43,7 +47,7 @@ const KIND_OF_STATUS: Record<number, string> = {
 
 /** The problem an answer describes; a body that is no problem document still gives a kind by its status. */
 export async function problemOf(answer: Response): Promise<Problem> {
-  let document: { type?: string; detail?: unknown; field?: string } = {}
+  let document: { type?: string; detail?: unknown; field?: string; errors?: { field: string; detail: string }[] } = {}
   try {
     document = (await answer.json()) as typeof document
   } catch {
@@ -56,6 +60,7 @@ export async function problemOf(answer: Response): Promise<Problem> {
     kind: named ?? KIND_OF_STATUS[answer.status] ?? 'unexpected',
     detail: typeof document.detail === 'string' ? document.detail : '',
     field: document.field,
+    places: Array.isArray(document.errors) ? document.errors : undefined,
     retryAfterSeconds: Number.isFinite(retry) && retry > 0 ? retry : undefined,
   })
 }

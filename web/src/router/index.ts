@@ -39,7 +39,7 @@ export const routes: RouteRecordRaw[] = [
   },
   { path: '/statistics', component: () => import('@/pages/StatisticsPage.vue'), meta: { needs: 'read_catalog', title: 'statistics.title' } },
   { path: '/servers', component: () => import('@/pages/ServersPage.vue'), meta: { needs: 'servers', title: 'servers.title' } },
-  { path: '/administration', component: () => import('@/pages/AdministrationPage.vue'), meta: { needs: 'administer', title: 'administration.title' } },
+  { path: '/administration', component: () => import('@/pages/AdministrationPage.vue'), meta: { needs: 'configure', keeps: true, title: 'administration.title' } },
   { path: '/profile', component: () => import('@/pages/ProfilePage.vue'), meta: { title: 'profile.title' } },
   { path: '/:rest(.*)*', component: () => import('@/pages/NotFoundPage.vue'), meta: { title: 'notFound.title' } },
 ]
