@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from alembic import command
@@ -10,10 +12,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from isocenter.db import Database
-from isocenter.errors import Unavailable, WrongKey
+from isocenter.errors import Conflict, Unavailable, WrongKey
 from isocenter.keys import SiteKey
 from isocenter.models import CatalogRevision, SiteState, StoreGate
 
@@ -42,10 +44,12 @@ async def migrate(db: Database) -> None:
         command.upgrade(config, "head")
 
     engine = db.engine.execution_options(isocenter_writes=True)
-    async with engine.connect() as connection:
+    async with engine.connect() as connection, _foreign_keys_off(db, connection):
         if not db.is_sqlite:
             await connection.execute(text("SELECT GET_LOCK('isocenter_migrate', 120)"))
         await connection.run_sync(upgrade)
+        if db.is_sqlite and (astray := (await connection.execute(text("PRAGMA foreign_key_check"))).all()):
+            raise Conflict(f"Rows of {', '.join(sorted({str(row[0]) for row in astray}))} refer to what is gone; nothing was changed. Restore a backup.")
         await connection.commit()
         if not db.is_sqlite:
             await connection.execute(text("SELECT RELEASE_LOCK('isocenter_migrate')"))
@@ -53,6 +57,23 @@ async def migrate(db: Database) -> None:
         for model in (CatalogRevision, StoreGate):
             if (await session.scalars(select(model))).first() is None:
                 await session.execute(insert(model).values(id=1))
+
+
+@asynccontextmanager
+async def _foreign_keys_off(db: Database, connection: AsyncConnection) -> AsyncIterator[None]:
+    """SQLite changes a table by copying it and dropping the old one: with foreign keys on, the drop deletes or refuses what refers to
+    its rows (sqlite.org/lang_altertable.html section 7 step 1). The pragma does nothing within a transaction, so it goes to the driver."""
+    if not db.is_sqlite:
+        yield
+        return
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    await driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        await connection.rollback()
+        await driver.execute("PRAGMA foreign_keys=ON")
 
 
 async def current_revision(db: Database) -> str | None:

@@ -172,6 +172,7 @@ async def drawn_on(page: Page, url: str, study: str, uid: str) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.soak  # ten seconds alone
 async def test_segmentation_when_a_series_has_one_then_it_lies_over_the_image_and_can_be_taken_off(embedded: Platform, browser: Browser) -> None:
     context = await open_context(browser)
     page, faults = await context.new_page(), Faults()

@@ -3,7 +3,7 @@ import { createApp } from 'vue'
 import App from '@/App.vue'
 import { onSignedOut } from '@/api/http'
 import { i18n, preferredLanguage, setLanguage } from '@/locales'
-import { router } from '@/router'
+import { ahead, router } from '@/router'
 import { useSession } from '@/stores/session'
 import 'element-plus/theme-chalk/base.css'
 import '@/styles/tokens.css'
@@ -11,12 +11,14 @@ import '@/styles/element.css'
 import '@/styles/base.css'
 import '@/styles/parts.css'
 
-await setLanguage(preferredLanguage())
-
-const app = createApp(App).use(createPinia()).use(i18n).use(router)
+// Words, session and the page's own code come at the same time, not one after another; who needs one of them waits for that one.
+const pinia = createPinia()
+const session = useSession(pinia)
+const words = setLanguage(preferredLanguage())
+session.read().catch(() => undefined)
+ahead(window.location.pathname)
 
 onSignedOut(() => {
-  const session = useSession()
   if (!session.signedIn) return
   if (router.currentRoute.value.meta.keeps) {
     session.ended = true
@@ -26,4 +28,5 @@ onSignedOut(() => {
   void router.push({ path: '/sign-in', query: { back: router.currentRoute.value.fullPath, ended: '1' } })
 })
 
-app.mount('#app')
+// Not `await` at the top: the words' own file imports from the one this is built into, and each would wait for the other.
+void words.then(() => createApp(App).use(pinia).use(i18n).use(router).mount('#app'))

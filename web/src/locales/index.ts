@@ -27,8 +27,15 @@ export function preferredLanguage(): Language {
 
 export const hasChosenLanguage = (): boolean => isLanguage(window.localStorage.getItem(REMEMBERED))
 
-/** Switch every text; `remember` when the person chose it. */
-export async function setLanguage(chosen: string, remember = false): Promise<void> {
+let turn: Promise<void> = Promise.resolve()
+
+/** Switch every text; `remember` when the person chose it. Switches take turns: the one asked for last is the one that stays. */
+export function setLanguage(chosen: string, remember = false): Promise<void> {
+  turn = turn.catch(() => undefined).then(() => change(chosen, remember))
+  return turn
+}
+
+async function change(chosen: string, remember: boolean): Promise<void> {
   const next: Language = isLanguage(chosen) ? chosen : chosen.startsWith('zh') ? 'zh-CN' : 'en'
   const [messages, element] = await Promise.all([loaders[next](), elementLoaders[next]()])
   i18n.global.setLocaleMessage(next, messages.default as never)

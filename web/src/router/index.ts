@@ -50,6 +50,14 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 })
 
+/** Ask for the code of an address's page now; the router finds it there when it comes to it. */
+export function ahead(path: string): void {
+  for (const match of router.resolve(path).matched) {
+    const load = match.components?.default as (() => Promise<unknown>) | undefined
+    load?.().catch(() => undefined) // the router asks again, and says what is wrong
+  }
+}
+
 router.beforeEach(async (to) => {
   const session = useSession()
   try {

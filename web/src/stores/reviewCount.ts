@@ -6,9 +6,19 @@ import { reviewsApi, type ReviewCounts } from '@/api/reviews'
 export const useReviewCount = defineStore('reviewCount', () => {
   const counts = ref<ReviewCounts>({ open: 0, by_kind: {}, by_disease: {} })
 
+  let reading: Promise<void> | null = null
+
   async function refresh(): Promise<void> {
     counts.value = await reviewsApi.counts()
   }
 
-  return { counts, refresh }
+  /** As refresh, but who asks while an answer is under way (the menu and the home page ask at once) waits for that one. */
+  function read(): Promise<void> {
+    reading ??= refresh().finally(() => {
+      reading = null
+    })
+    return reading
+  }
+
+  return { counts, read, refresh }
 })

@@ -13,6 +13,7 @@ export const useSession = defineStore('session', () => {
   const account = ref<Me | null>(null)
   const permissions = ref<Permission[]>([])
   const known = ref(false)
+  let reading: Promise<void> | null = null
   /** The cookie is good no longer, but the page holds work: the person signs in again over it. */
   const ended = ref(false)
   const signedIn = computed(() => account.value !== null)
@@ -36,9 +37,16 @@ export const useSession = defineStore('session', () => {
     window.localStorage.removeItem(HINT)
   }
 
-  /** Ask the server once whether the cookie is good. */
-  async function read(): Promise<void> {
-    if (known.value) return
+  /** Ask the server once whether the cookie is good; who asks meanwhile waits for the same answer. */
+  function read(): Promise<void> {
+    if (known.value) return Promise.resolve()
+    reading ??= ask().finally(() => {
+      reading = null
+    })
+    return reading
+  }
+
+  async function ask(): Promise<void> {
     if (!window.localStorage.getItem(HINT)) return forget()
     try {
       const session = await sessionApi.read()
