@@ -107,10 +107,7 @@ def unpack(data: bytes) -> TileIndex:
         found = orjson.loads(gzip.decompress(data))
         if found["version"] != VERSION:
             raise InvalidInput("The tile index has another version; import the slide again.")
-        levels = tuple(
-            _level(one, base64.b64decode(one["head"]), tuple(one["offsets"]), tuple(one["lengths"]))
-            for one in found["levels"]
-        )
+        levels = tuple(_level(one, base64.b64decode(one["head"]), tuple(one["offsets"]), tuple(one["lengths"])) for one in found["levels"])
         return TileIndex(found["width"], found["height"], found["tile"], tuple(found["sources"]), levels, found["mpp"])
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput("The tile index cannot be read.") from error
@@ -138,16 +135,18 @@ def _is_dicom(path: Path) -> bool:
 
 def _of_tiff(key: str, path: Path) -> TileIndex | None:
     with tifffile.TiffFile(path) as tiff:
-        pages = [page for level in tiff.series[0].levels if isinstance(page := level.pages[0], tifffile.TiffPage)]
+        # tifffile takes the second page of every SVS for a thumbnail, also where de-identification has left none.
+        found = [tiff.pages[number] for number in range(len(tiff.pages))] if tiff.is_svs else [level.pages[0] for level in tiff.series[0].levels]
+        pages = [page for page in found if isinstance(page, tifffile.TiffPage)]
         if not _passes(pages[0]):
             return None
         width_px, height_px, tile_px = pages[0].imagewidth, pages[0].imagelength, pages[0].tilewidth
-        levels = []
+        levels: list[TileLevel] = []
         for page in pages:
             if not _passes(page) or page.tilewidth != tile_px:
                 continue
             downsample = _downsample(width_px, height_px, page.imagewidth, page.imagelength)
-            if downsample:
+            if downsample and all(downsample != known.downsample for known in levels):
                 tables: bytes = page.jpegtables or b""
                 head = tables[2:-2] if tables.startswith(_SOI) and tables.endswith(_EOI) else b""
                 head = ADOBE_RGB + head if page.photometric == _RGB else head

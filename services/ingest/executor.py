@@ -123,7 +123,8 @@ class WorkPool:
     async def _submit(self, executor: Executor, function: Any, common: Any, tasks: Sequence[Any]) -> list[Any]:
         try:
             future = executor.submit(function, common, tuple(tasks))
-            results: list[Any] = await asyncio.wait_for(asyncio.wrap_future(future), SECONDS_PER_ITEM + 5 * len(tasks))
+            seconds = SECONDS_PER_ITEM + 5 * len(tasks) + sum(getattr(task, "more_seconds", 0.0) for task in tasks)
+            results: list[Any] = await asyncio.wait_for(asyncio.wrap_future(future), seconds)
         except asyncio.CancelledError:
             if asyncio.current_task() is not None and asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 raise

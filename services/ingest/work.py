@@ -24,10 +24,12 @@ from services.ingest.deidentify import deidentify
 from services.ingest.deidentify.policy import DeidPolicy
 from services.ingest.deidentify.text import scrub
 from services.ingest.readers import read
-from services.ingest.records import ImageFacts, NewUids, Outcome, ReadResult, Refusal, Released, Subject
+from services.ingest.records import ImageFacts, ImageFormat, NewUids, Outcome, ReadResult, Refusal, Released, Subject
+from services.ingest.slide_folders import SUFFIX, opened
 
 log = logging.getLogger(__name__)
 
+SLIDE_PX_A_SECOND = 2e6  # what is drawn and encoded at least where a slide has to be converted, on a busy core
 FRAME_INDEX_ROW_MAX = 64  # longer frame indexes become an object
 
 
@@ -62,6 +64,11 @@ class ReleaseTask:
     subject: Subject
     uids: NewUids
     series_key: str
+
+    @property
+    def more_seconds(self) -> float:
+        """What this item may take beyond the ordinary: slides may have to be drawn and written anew."""
+        return self.facts.rows * self.facts.columns / SLIDE_PX_A_SECOND if self.facts.format is ImageFormat.WSI else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,11 @@ def local(source: str, suffix: str, common: Common) -> Iterator[Path]:
     path = Path(name)
     try:
         ObjectStore(common.staging).download(where, path)
-        yield path
+        if suffix == SUFFIX:
+            with opened(path) as slide:
+                yield slide
+        else:
+            yield path
     finally:
         path.unlink(missing_ok=True)
 
@@ -228,5 +239,3 @@ def _close(common: Common, store: ObjectStore, task: CloseTask) -> Closed:
 def scrub_reports(_common: Common, tasks: Sequence[ScrubTask]) -> list[dict[str, str]]:
     """Section name -> scrubbed and shifted text, for each report."""
     return [{name: scrub(text, task.known_values, task.shift_days).text for name, text in task.sections} for task in tasks]
-
-

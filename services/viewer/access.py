@@ -18,9 +18,11 @@ from isocenter.errors import NotFound
 from isocenter.resources import Resources
 from services.viewer import store
 from services.viewer.counted import ViewerMetrics
+from services.viewer.raw import asking
 from services.viewer.store import InstanceSeen, SeriesSeen
 
 REMEMBERED_SECONDS = 5.0
+IMMUTABLE = b"private, max-age=31536000, immutable"
 NOTHING = "There is no such image, or you may not see it."
 
 Value = TypeVar("Value")
@@ -78,7 +80,17 @@ class Seen:
 
     @property
     def cache_control(self) -> bytes:
-        return b"no-store" if self.held else b"private, max-age=300"
+        """For the request that is being answered: an address with the right ``v`` never shows anything else."""
+        if self.held:
+            return b"no-store"
+        asked = asking.get()
+        versioned = asked is not None and b"v=" in asked.scope["query_string"] and asked.query.get("v") == self.version
+        return IMMUTABLE if versioned else b"private, max-age=300"
+
+    @property
+    def version(self) -> str:
+        """What ``v`` is for this series now: its revision, which goes up whenever its images or what is said of them change."""
+        return str(self.series.revision)
 
 
 class _Instances:

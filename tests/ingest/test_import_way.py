@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pydicom
 from ingest_samples import imaging_row, write_ct, write_table
 from ingest_service import Ingest
+from mirax_samples import write_mirax
 from sqlalchemy import select
 
 from isocenter.auth import Principal, Role
-from isocenter.models import AuditEvent, Case, CaseLabel, FilledValue, Instance, Patient, Report, ReportText, Resource, Series, Study
+from isocenter.models import AuditEvent, Case, CaseLabel, FilledValue, Instance, Patient, Report, ReportText, Resource, Series, Slide, Study
 
 MALIGNANT = "肝右叶肝细胞癌。"
 BENIGN = "肝右叶囊肿。"
@@ -217,6 +220,31 @@ async def test_pixels_when_they_may_hold_text_then_they_wait_for_a_look(ingest_h
     async with ingest_here.resources.db.read() as session:
         assert (await session.scalars(select(Series.state))).one() == "visible"
         assert (await session.scalars(select(Instance.state))).one() == "visible"
+
+
+async def test_slide_when_it_is_a_file_and_a_folder_then_one_converted_image_and_its_parts_are_told(ingest_here: Ingest, tmp_path: Path) -> None:
+    """In place, and out of an archive, where the parts travel through the staging store."""
+    root = ingest_here.root / "slides"
+    write_mirax(root / "a.mrxs")
+    other = write_mirax(tmp_path / "b.mrxs")
+    (tmp_path / "b" / "Data0000.dat").write_bytes((tmp_path / "b" / "Data0000.dat").read_bytes() + b"another slide")
+    with zipfile.ZipFile(root / "z.zip", "w") as archive:
+        for path in (other, *sorted((tmp_path / "b").iterdir())):
+            archive.write(path, path.relative_to(tmp_path))
+    view = await ingest_here.run(root, diseases=["liver"])
+    found = {item["path"]: (item["outcome"], item["reason"]) for item in await ingest_here.items(view["key"], identity=True)}
+    parts = ("index_or_archive", "slide-folder")
+    assert view["sums_ok"]
+    assert {path: told for path, told in found.items() if told == parts} == {
+        f"{folder}/{name}": parts for folder in ("a", "z.zip/b") for name in ("Data0000.dat", "Index.dat", "Slidedat.ini")
+    }
+    assert (found["a.mrxs"], found["z.zip/b.mrxs"]) == (("accepted", ""), ("accepted", ""))
+    async with ingest_here.resources.db.read() as session:
+        stored = list(await session.scalars(select(Instance)))
+        assert [(one.media_type, one.rows, one.columns) for one in stored] == [("image/tiff", 400, 800)] * 2
+        slides = list(await session.scalars(select(Slide)))
+        assert [(slide.mpp, slide.objective_power, bool(slide.tile_index_key)) for slide in slides] == [(0.25, 20.0, True)] * 2
+    assert not list((ingest_here.resources.settings.scratch).glob("slide-*"))
 
 
 async def test_provided_labels_when_a_table_brings_them_then_they_count_before_the_rules(ingest: Ingest) -> None:

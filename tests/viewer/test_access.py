@@ -60,6 +60,25 @@ async def test_pixels_when_another_project_asks_then_404_on_every_route(viewer: 
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_pictures_when_asked_with_the_right_version_then_immutable_and_without_it_or_held_not(viewer: Viewer) -> None:
+    addresses = {"1.1": [f"{CT}/instances/1.1.1/frames/1", f"{CT}/instances/1.1.1/rendered", "/api/v1/series/1.1/thumbnail",
+                         "/api/v1/series/1.1/preview"],
+                 "1.6": ["/slides/1.6.dzi", "/slides/1.6_files/10/1_1.jpeg", "/slides/1.6_files/10/5_4.jpeg",
+                         "/slides/1.6/region?width=9&height=9"]}  # fmt: skip
+    every = [path + ("&" if "?" in path else "?") for paths in addresses.values() for path in paths]
+    for path in every:
+        kept = await viewer.get(f"{path}v=1")
+        assert (kept.status_code, kept.headers["cache-control"]) == (200, "private, max-age=31536000, immutable"), path
+        for other in ("v=2", "v=", "w=v=1"):
+            assert (await viewer.get(path + other)).headers["cache-control"] == "private, max-age=300", path + other
+    async with viewer.catalog.resources.db.write() as session:
+        await session.execute(update(Series).values(state="held"))
+    viewer.viewing.access.forget()
+    for path in every:
+        held = await viewer.get(f"{path}v=1", "man", Role.DATA_MANAGER)
+        assert (held.status_code, held.headers["cache-control"]) == (200, "no-store"), path
+
+
 async def test_tiles_when_asked_again_within_seconds_then_no_sql(viewer: Viewer) -> None:
     statements: list[str] = []
 

@@ -111,6 +111,7 @@ class SeriesOut(BaseModel):
     size_bytes: int
     state: str = Field(description="visible, or held until a reviewer has looked at the pixels")
     thumbnail: str | None
+    version: str = Field(description="As ?v= of an address of this series' pictures: such an answer never changes and is kept by the browser.")
     stacks: list[StackOut]
     slide: SlideOut | None
 

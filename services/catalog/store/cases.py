@@ -29,7 +29,7 @@ class Parts:
     modalities: set[str] = field(default_factory=set)
     formats: set[str] = field(default_factory=set)
     age_years: float | None = None
-    picture: tuple[int, str] | None = None  # (minus frames, uid): the longest series that has a thumbnail
+    picture: tuple[int, str, int] | None = None  # (minus frames, uid, revision): the longest series that has a thumbnail
 
 
 async def page(
@@ -104,7 +104,7 @@ async def _shapes(session: AsyncSession, principal: Principal, rows: Sequence[tu
             CaseOut(
                 key=case.key, disease=disease, sex=sex, age_years=part.age_years, label=labels.get(case.id), modalities=sorted(part.modalities - {""}),
                 formats=sorted(part.formats), studies=len(part.studies), series=part.series, reports=reports.get(case.id, 0),
-                thumbnail=f"/api/v1/series/{part.picture[1]}/thumbnail" if part.picture else None,
+                thumbnail=f"/api/v1/series/{part.picture[1]}/thumbnail?v={part.picture[2]}" if part.picture else None,
                 created_at=case.created_at, deleted=case.deleted_at is not None, revision=case.revision,
             )
         )
@@ -112,7 +112,7 @@ async def _shapes(session: AsyncSession, principal: Principal, rows: Sequence[tu
 
 
 async def _parts(session: AsyncSession, principal: Principal, ids: list[int]) -> dict[int, Parts]:
-    columns: list[Any] = [Series.uid, Series.modality, Series.format, Series.frame_count, Series.thumbnail_key, StudyOf.id, age_of_study()]
+    columns: list[Any] = [Series.uid, Series.modality, Series.format, Series.frame_count, Series.thumbnail_key, Series.revision, StudyOf.id, age_of_study()]
     statement = (
         select(CaseStudyOf.case_id, *columns)
         .select_from(Series)
@@ -121,7 +121,7 @@ async def _parts(session: AsyncSession, principal: Principal, ids: list[int]) ->
         .where(CaseStudyOf.case_id.in_(ids), series_visible_to(principal))
     )
     parts: dict[int, Parts] = defaultdict(Parts)
-    for case_id, uid, modality, image_format, frames, thumbnail, study_id, age in await session.execute(statement):
+    for case_id, uid, modality, image_format, frames, thumbnail, revision, study_id, age in await session.execute(statement):
         part = parts[case_id]
         part.series += 1
         part.studies.add(study_id)
@@ -129,8 +129,8 @@ async def _parts(session: AsyncSession, principal: Principal, ids: list[int]) ->
         part.formats.add(image_format)
         if age is not None and (part.age_years is None or age < part.age_years):
             part.age_years = age
-        if thumbnail and (part.picture is None or (-frames, uid) < part.picture):
-            part.picture = (-frames, uid)
+        if thumbnail and (part.picture is None or (-frames, uid) < part.picture[:2]):
+            part.picture = (-frames, uid, revision)
     return parts
 
 

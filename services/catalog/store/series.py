@@ -76,7 +76,7 @@ def series_shape(row: Series, study_uid: str, stacks: Sequence[Stack], slide: Sl
             )
             for stack in stacks
         ],
-        thumbnail=f"/api/v1/series/{row.uid}/thumbnail" if row.thumbnail_key else None,
+        thumbnail=f"/api/v1/series/{row.uid}/thumbnail?v={row.revision}" if row.thumbnail_key else None, version=str(row.revision),
     )
 
 

@@ -1,7 +1,8 @@
 """De-identifying slides of the TIFF family: a new file with the pyramid's pages only, tiles copied unchanged.
 
 Label and macro pictures show the slide's sticker, and every description, date and maker tag can hold a name or number: none is
-copied. The result is opened with OpenSlide and tifffile and compared with the source before it is released.
+copied. Slides that only OpenSlide reads are drawn and written anew (pyramid.py). The result is opened with OpenSlide and tifffile
+and compared with the source before it is released.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import openslide
 import tifffile
 
 from isocenter.keys import SiteKey
+from services.ingest.deidentify import pyramid
 from services.ingest.deidentify.policy import DeidPolicy
 from services.ingest.deidentify.streams import DamagedStream, blank_jpeg_2000, strip_jpeg
 from services.ingest.deidentify.tiff import write_pages
@@ -24,23 +26,23 @@ from services.ingest.records import ImageFacts, NewUids, Outcome, Refusal, Relea
 
 _JPEG, _JPEG_2000 = 7, (33003, 33004, 33005, 34712)
 _SAMPLE_PX = 256
+_JPEG_COST = 12.0  # mean difference in grey levels that quality 90 with halved colour stays under, noise included
 _ASPECT_TOLERANCE = 0.05
 _APERIO_KEYS = {"AppMag": r"\d+(?:\.\d+)?", "MPP": r"\d+(?:\.\d+)?"}
 _CHUNK_BYTES = 1 << 20
 
 
-def deidentify_slide(
-    path: Path, facts: ImageFacts, subject: Subject, uids: NewUids, key: SiteKey, policy: DeidPolicy, out_dir: Path
-) -> Released | Refusal:
+def deidentify_slide(path: Path, facts: ImageFacts, subject: Subject, uids: NewUids, key: SiteKey, policy: DeidPolicy, out_dir: Path) -> Released | Refusal:
     """Writes ``out_dir/<new SOP UID>.svs|tif``. Aperio SVS and generic tiled TIFF; a TIFF in strips becomes a tiled one
-    (deflate, same pixels). Other vendors' formats need their private metadata to open: a Refusal for review."""
+    (deflate, same pixels). Other vendors' formats, which need their private metadata to open, become a JPEG pyramid; a Refusal for
+    review where OpenSlide cannot draw them."""
     vendor = openslide.OpenSlide.detect_format(path)
     known = known_values(subject.known_values, (), policy.words)
-    if vendor not in ("aperio", "generic-tiff", None):
-        return Refusal(Outcome.REVIEW, "slide-format-not-cleanable", f"Slides of {vendor} are not de-identified yet; convert to SVS or DICOM.")
-    extension = "svs" if vendor == "aperio" else "tif"
+    extension = "tif" if vendor in ("generic-tiff", None) else "svs"
     out = out_dir / f"{uids.sop_uid}.{extension}"
     try:
+        if vendor not in ("aperio", "generic-tiff", None):
+            return _converted(path, out, facts, known)
         with tifffile.TiffFile(path) as tiff:
             if vendor is None:
                 notes = _tile_plain(tiff, out)
@@ -57,14 +59,56 @@ def deidentify_slide(
     if code:
         out.unlink()
         return Refusal(Outcome.REVIEW, code, "The rewritten slide is not the same picture, or still holds text.")
+    return _released(out, facts, notes)
+
+
+def _released(out: Path, facts: ImageFacts, notes: tuple[str, ...]) -> Released:
     digest = hashlib.sha256()
     with out.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return Released(
-        media_type="image/tiff", extension=extension, size_bytes=out.stat().st_size, sha256=digest.hexdigest(), pixel_offset=None,
+        media_type="image/tiff", extension=out.suffix[1:], size_bytes=out.stat().st_size, sha256=digest.hexdigest(), pixel_offset=None,
         frame_index=(), held=facts.pixels_may_hold_text, notes=notes,
     )  # fmt: skip
+
+
+def _converted(path: Path, out: Path, facts: ImageFacts, known: KnownValues) -> Released | Refusal:
+    """A slide of another vendor, drawn by OpenSlide and written as a pyramid of JPEG tiles."""
+    try:
+        with openslide.OpenSlide(path) as before:
+            pyramid.write_pyramid(before, out)
+            code = _checked_pyramid(before, out, known)
+    except openslide.OpenSlideError:
+        out.unlink(missing_ok=True)
+        return Refusal(Outcome.REVIEW, "slide-format-not-cleanable", "OpenSlide does not draw this slide; convert it to SVS or DICOM.")
+    if code:
+        out.unlink()
+        return Refusal(Outcome.REVIEW, code, "The slide written anew is not the same picture, or still holds text.")
+    return _released(out, facts, ("written-as-jpeg-pyramid", "associated-images-removed"))
+
+
+def _checked_pyramid(before: openslide.OpenSlide, out: Path, known: KnownValues) -> str:
+    """As :func:`_checked`; pixels of the finest level may differ by what JPEG costs."""
+    colour = pyramid.background(before.properties)
+    with openslide.OpenSlide(out) as after, tifffile.TiffFile(out) as tiff:
+        if after.associated_images:
+            return "associated-image-left"
+        pages: list[Any] = list(tiff.pages)
+        texts = [*after.properties.values(), *(str(tag.value) for page in pages for tag in page.tags if isinstance(tag.value, str | bytes))]
+        if any(known.found_in(text) for text in texts):
+            return "leak-suspected"
+        if before.dimensions != after.dimensions:
+            return "pixels-differ"
+        columns, rows = before.dimensions
+        size = (min(_SAMPLE_PX, columns), min(_SAMPLE_PX, rows))
+        for x in (0.0, 0.5, 1.0):
+            for y in (0.0, 0.5, 1.0):
+                corner = (int((columns - size[0]) * x), int((rows - size[1]) * y))
+                drawn = [pyramid.flattened(slide.read_region(corner, 0, size), colour).astype(np.int16) for slide in (before, after)]
+                if np.abs(drawn[0] - drawn[1]).mean() > _JPEG_COST:
+                    return "pixels-differ"
+    return ""
 
 
 def level_pages(tiff: tifffile.TiffFile) -> list[Any]:

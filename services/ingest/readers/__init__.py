@@ -23,6 +23,7 @@ _READERS: dict[Kind, Callable[[Path, SiteKey, str], ReadResult]] = {
     Kind.PNG: raster.read_raster,
     Kind.JPEG: raster.read_raster,
     Kind.TIFF: slide.read_slide,
+    Kind.SLIDE_FOLDER: slide.read_slide_folder,
     Kind.DOCUMENT: documents.read_document,
 }
 
@@ -31,9 +32,6 @@ _ENDINGS: dict[Kind, Refusal] = {
     Kind.JUNK: Refusal(Outcome.INDEX_OR_ARCHIVE, "system-file", "A file that an operating system leaves behind, not data."),
     Kind.ARCHIVE: Refusal(Outcome.INDEX_OR_ARCHIVE, "archive", "An archive: import it as a source of its own so that its files are read."),
     Kind.PAIRED_DATA: Refusal(Outcome.INDEX_OR_ARCHIVE, "paired-data-file", "The data half of a .hdr/.img pair; the header file stands for both."),
-    Kind.SLIDE_FOLDER: Refusal(
-        Outcome.REVIEW, "slide-folder-format", "A slide format that spreads over a folder is not de-identified yet; convert it to SVS or DICOM."
-    ),
     Kind.UNKNOWN: Refusal(Outcome.REFUSED, "unsupported-format", "The content is of no format that is known here."),
 }
 

@@ -10,10 +10,12 @@ import openslide
 import tifffile
 
 from isocenter.keys import SiteKey
-from services.ingest.readers.sources import CHUNK_BYTES, file_hmac
+from services.ingest.readers.sources import CHUNK_BYTES, file_hmac, files_hmac
 from services.ingest.records import Identified, ImageFacts, ImageFormat, Outcome, Reading, ReadResult, Refusal
+from services.ingest.slide_folders import files_of, folder_of, self_contained
 
 _SAMPLE_PX = 256
+_NAMING_KEYS = ("mirax.GENERAL.SLIDE_NAME", "mirax.GENERAL.PROJECT_NAME")
 _DESCRIPTION_TAGS = (270, 271, 272, 305, 315, 316, 33432)
 
 
@@ -44,6 +46,27 @@ def read_slide(path: Path, key: SiteKey, _name: str = "") -> ReadResult:
             return Refusal(Outcome.EMPTY, "constant-pixels", "All sampled regions have the same value: there is no picture.")
         columns, rows = slide.dimensions
         return Reading(_facts(slide.properties, rows, columns), identified, file_hmac(path, key), digest)
+
+
+def read_slide_folder(path: Path, key: SiteKey, _name: str = "") -> ReadResult:
+    """A MIRAX slide with its folder; a Refusal for other formats of several files and for one whose folder is missing."""
+    if folder_of(path) is None:
+        detail = "The slide's data lie in a folder of the same name or in other files that are not taken; convert it to SVS or DICOM."
+        return Refusal(Outcome.REVIEW, "slide-folder-format", detail)
+    files = files_of(path)
+    try:
+        if not self_contained(path):
+            return Refusal(Outcome.REVIEW, "slide-folder-format", "The slide's folder has links, or its index names files outside it.")
+        with openslide.OpenSlide(path) as slide:
+            if not _varies(slide):
+                return Refusal(Outcome.EMPTY, "constant-pixels", "All sampled regions have the same value: there is no picture.")
+            columns, rows = slide.dimensions
+            texts = tuple(text for name in _NAMING_KEYS if (text := slide.properties.get(name, "").strip()))
+            facts = _facts(slide.properties, rows, columns)
+    except (openslide.OpenSlideError, OSError):
+        return Refusal(Outcome.REFUSED, "unreadable-slide", "The slide's index or tiles cannot be read.")
+    pixels = [one for one in files if one.suffix.lower() == ".dat"]
+    return Reading(facts, Identified(descriptions=texts), files_hmac(files, key), files_hmac(pixels, key, "pixels"))
 
 
 def _facts(properties: Any, rows: int, columns: int) -> ImageFacts:

@@ -51,7 +51,9 @@ def sniff(path: Path, name: str = "") -> Kind:
         head = file.read(HEAD_BYTES)
     if head[128:132] == b"DICM":
         return Kind.DICOM
-    if path.suffix.lower() in (".mrxs", ".vms", ".vmu", ".svslide") and (path.with_suffix("").is_dir() or not head.startswith(b"\xff\xd8")):
+    suffix = path.suffix.lower()
+    # A .mrxs file is itself a JPEG of the whole glass with its label: never a picture of its own.
+    if suffix == ".mrxs" or (suffix in (".vms", ".vmu", ".svslide") and (path.with_suffix("").is_dir() or not head.startswith(b"\xff\xd8"))):
         return Kind.SLIDE_FOLDER
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return Kind.PNG

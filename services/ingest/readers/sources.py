@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from isocenter.keys import SiteKey
@@ -15,6 +16,17 @@ def file_hmac(path: Path, key: SiteKey) -> str:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def files_hmac(paths: Sequence[Path], key: SiteKey, purpose: str = "source") -> str:
+    """One keyed hash of several files' bytes, in their order, each with its length."""
+    hasher = key.content_hasher(purpose)
+    for path in paths:
+        hasher.update(f"{path.stat().st_size} ".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                hasher.update(chunk)
     return hasher.hexdigest()
 
 

@@ -13,6 +13,7 @@ from isocenter.errors import NotFound
 from isocenter.models import ImportItem
 from services.ingest.identity import ImportCapsule, ItemCapsule
 from services.ingest.records import Outcome, Refusal
+from services.ingest.slide_folders import PART, folder_of, is_part, packed
 from services.ingest.sources import Found, has_files, is_archive, unpack, walk
 from services.ingest.stages.context import Context
 from services.ingest.store import capsules
@@ -92,10 +93,18 @@ def _scan(context: Context, source: str) -> list[tuple[ItemCapsule, int, Refusal
 
 
 def _row(context: Context, found: Found, name: str, ordinal: int, *, staged: bool) -> tuple[ItemCapsule, int, Refusal | None]:
-    if not staged or found.refusal is not None:
-        return ItemCapsule(f"file:{found.path}", name), found.size_bytes, found.refusal
+    refusal = found.refusal or (PART if is_part(found.path) else None)
+    if not staged or refusal is not None:
+        return ItemCapsule(f"file:{found.path}", name), found.size_bytes, refusal
     key = f"{context.import_key}/{ordinal + 1}"
-    context.resources.staging.put_file(key, found.path)
+    if folder_of(found.path) is None:
+        context.resources.staging.put_file(key, found.path)
+    else:
+        bundle = packed(found.path, context.resources.settings.scratch / f"slide-{context.import_key}.zip")
+        try:
+            context.resources.staging.put_file(key, bundle)
+        finally:
+            bundle.unlink(missing_ok=True)
     return ItemCapsule(f"staged:{key}", name), found.size_bytes, None
 
 

@@ -196,6 +196,8 @@ async def close_series(session: AsyncSession, closed: Closed) -> str:
     )
     position = {uid: number for number, uid in enumerate(closed.order, start=1)}
     numbers = [{"b_id": row.id, "b_number": position.get(row.sop_uid, len(position) + n)} for n, row in enumerate(instances, start=1)]
+    if series.instance_count or series.thumbnail_key:
+        series.revision += 1  # other pictures than before: addresses with the old version end
     series.instance_count = len(instances)
     series.frame_count = sum(row.frames for row in instances)
     series.size_bytes = sum(row.size_bytes for row in instances)

@@ -2463,6 +2463,11 @@ export type components = {
             thumbnail: string | null;
             /** Uid */
             uid: string;
+            /**
+             * Version
+             * @description As ?v= of an address of this series' pictures: such an answer never changes and is kept by the browser.
+             */
+            version: string;
         };
         /**
          * SeriesRow
@@ -2524,6 +2529,11 @@ export type components = {
             thumbnail: string | null;
             /** Uid */
             uid: string;
+            /**
+             * Version
+             * @description As ?v= of an address of this series' pictures: such an answer never changes and is kept by the browser.
+             */
+            version: string;
         };
         /** SeriesRows */
         SeriesRows: {

@@ -18,14 +18,14 @@ export const CT_PRESETS: WindowPreset[] = [
 const AHEAD = 3
 
 /** Which rendered frame of a series is shown. Neighbours are fetched ahead, so that scrolling shows pictures at once. */
-export function useFrames(uid: () => string, count: () => number, preset: Ref<WindowPreset>) {
+export function useFrames(uid: () => string, count: () => number, preset: Ref<WindowPreset>, version: () => string | undefined = () => undefined) {
   const frame = ref(Math.floor((count() - 1) / 2))
   const last = computed(() => Math.max(0, count() - 1))
   const failed = ref(false)
 
   function urlOf(index: number): string {
     const { center, width } = preset.value
-    return toUrl(`/api/v1/series/${uid()}/preview`, { frame: index, window: center === null ? null : `${center},${width}` })
+    return toUrl(`/api/v1/series/${uid()}/preview`, { frame: index, window: center === null ? null : `${center},${width}`, v: version() })
   }
   const url = computed(() => urlOf(frame.value))
 

@@ -4,7 +4,7 @@ import type { Viewer } from 'openseadragon'
 const REGION = /^#region=(\d+),(\d+),(\d+),(\d+)$/
 
 /** A whole slide in `element`: deep zoom over the viewer service's tiles. OpenSeadragon is loaded when the first slide is opened. */
-export function useSlide(element: Ref<HTMLElement | undefined>, uid: () => string, mpp: () => number | null) {
+export function useSlide(element: Ref<HTMLElement | undefined>, uid: () => string, mpp: () => number | null, version: () => string | undefined = () => undefined) {
   const failed = ref(false)
   /** Length in micrometres of the scale bar, and its width in CSS pixels; 0 while unknown. */
   const scale = ref({ micrometres: 0, px: 0 })
@@ -30,7 +30,8 @@ export function useSlide(element: Ref<HTMLElement | undefined>, uid: () => strin
     if (!element.value) return
     viewer = OpenSeadragon({
       element: element.value,
-      tileSources: `/slides/${uid()}.dzi`,
+      // What follows the question mark goes on to every tile.
+      tileSources: `/slides/${uid()}.dzi${version() ? `?v=${version()}` : ''}`,
       drawer: 'canvas',
       showNavigationControl: false,
       showNavigator: true,
