@@ -48,6 +48,7 @@ TITLES = {
     "other": ("Another sequence", "其他序列"),
 }
 IMAGES_MAX = 24
+RIVALS_MAX = 3  # other studies shown beside a report that may be theirs
 
 
 async def view(session: AsyncSession, review: Review, *, full: bool) -> ReviewView:
@@ -150,7 +151,11 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
             texts_by_key = await _texts(session, keys)
             # Two patients' dates are shifted by different days: side by side they would say what is not so. The proposal tells the days between.
             shown["study"]["shifted_date"] = None
-            shown["candidates"] = [{**entry, **texts_by_key.get(str(entry["report_key"]), {}), "shifted_date": None} for entry in review.proposal["candidates"]]
+            rivals = await _rivals(session, study.id, keys)
+            shown["candidates"] = [
+                {**entry, **texts_by_key.get(str(entry["report_key"]), {}), "shifted_date": None, "rivals": rivals.get(str(entry["report_key"]), [])}
+                for entry in review.proposal["candidates"]
+            ]
         return shown
     if review.kind == "duplicate":
         return await _doubles(session, review)
@@ -175,6 +180,23 @@ async def _evidence(session: AsyncSession, review: Review) -> dict[str, Any]:
     if "ordinal" in review.proposal:
         return {"images": [{"preview": f"/api/v1/reviews/{review.key}/preview"}]}
     return {}
+
+
+async def _rivals(session: AsyncSession, study_id: int, report_keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """report -> the other studies that may take it or hold it, best first, each with its pictures."""
+    rows = await session.execute(
+        select(Report.key, Study, Link.state)
+        .join(Link, Link.report_id == Report.id)
+        .join(Study, Study.id == Link.study_id)
+        .where(Report.key.in_(report_keys), Link.active.is_(True), Link.state != "rejected", Study.id != study_id, Study.deleted_at.is_(None))
+        .order_by(Link.score.desc(), Study.id)
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for key, study, state in rows.tuples():
+        if len(own := found.setdefault(key, [])) < RIVALS_MAX:
+            about = {"uid": study.uid, "body_part": study.body_part, "sex": study.sex, "age_years": study.age_years, "state": state}
+            own.append(about | {"images": await _images(session, [study.id])})
+    return found
 
 
 async def _doubles(session: AsyncSession, review: Review) -> dict[str, Any]:

@@ -58,6 +58,17 @@ export interface LinkCandidate {
   rule?: string
   fields: Record<string, { agreement: Agreement; weight: number }>
   sections: Record<string, string>
+  /** Other examinations that may take this report, or hold it. */
+  rivals?: Rival[]
+}
+
+export interface Rival {
+  uid: string
+  body_part: string | null
+  sex: string | null
+  age_years: number | null
+  state: string
+  images: SeriesPicture[]
 }
 
 export interface Proposal {

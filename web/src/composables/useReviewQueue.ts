@@ -73,7 +73,7 @@ export function useReviewQueue(filter: () => ReviewFilter) {
 
   /** Waits for what is under way: whoever decides and at once takes it back must not lose the second key. */
   async function undo(): Promise<void> {
-    await running
+    while (busy.value) await running
     return guarded(async () => {
       const key = decided.value.at(-1)
       if (!key) return

@@ -190,6 +190,7 @@ export default {
   deskMore: { reports: 'Reports', brightness: 'Brightness', contrast: 'Contrast' },
   preset: { file: 'As stored', abdomen: 'Abdomen', lung: 'Lung', bone: 'Bone', brain: 'Brain' },
   reviewKind: { label: 'Labels', link: 'Links', disease: 'Diseases', identifiers: 'Identifiers', pixels: 'Images to look at', resource: 'Other files', leak: 'Possible leaks', duplicate: 'Possible doubles', sequence: 'Sequences and phases' },
+  rival: { title: 'Another examination that fits this report' },
   review: {
     title: 'Review', progress: '{decided} decided · {open} open', kind: 'Kind of question', anyKind: 'All questions', disease: 'Disease', anyDisease: 'All diseases', keys: 'Keys', keyChoose: 'choose', keyHelp: 'this help', skip: 'Skip', undo: 'Undo', again: 'Ask the skipped ones', decide: 'Your decision', note: 'Note (optional)',
     question: {

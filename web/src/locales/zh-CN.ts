@@ -105,6 +105,7 @@ export default {
   deskMore: { reports: '报告', brightness: '亮度', contrast: '对比度' },
   preset: { file: '原始', abdomen: '腹部', lung: '肺', bone: '骨', brain: '脑' },
   reviewKind: { label: '标注', link: '关联', disease: '病种', identifiers: '缺少标识', pixels: '待查看图像', resource: '其他资料', leak: '疑似泄露', duplicate: '疑似重复', sequence: '序列与期相' },
+  rival: { title: '另一项也符合此报告的检查' },
   review: {
     title: '审核', progress: '已判定 {decided} · 待定 {open}', kind: '问题类型', anyKind: '全部问题', disease: '病种', anyDisease: '全部病种', keys: '快捷键', keyChoose: '选择', keyHelp: '显示帮助', skip: '跳过', undo: '撤销', again: '处理跳过的问题', decide: '您的判定', note: '备注（可选）',
     question: { label: '此病例的标注是什么？', link: '哪份报告属于此检查？', disease: '此检查属于哪个病种？', identifiers: '此文件缺少标识，可以入库吗？', pixels: '图像中有姓名、号码或日期吗？', resource: '研究人员可以查看此文件吗？', leak: '此内容是否仍会暴露患者身份？', duplicate: '这两份是同一份吗？', sequence: '这是什么序列或期相？' },
