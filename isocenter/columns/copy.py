@@ -55,6 +55,7 @@ class Columns:
         self._connection: Any = None
         self._catching_up = asyncio.Lock()
         self._opening = threading.Lock()
+        self._asking = 0  # cursors in use
         self._revision = -1
         self._caught_up_at: datetime | None = None
         self._versions: set[int] = set()
@@ -313,6 +314,8 @@ class Columns:
             return work(cursor)
         finally:
             cursor.close()
+            with self._opening:
+                self._asking -= 1
 
     def _cursor(self) -> Any:
         with self._opening:
@@ -323,13 +326,15 @@ class Columns:
                 self._lock_file = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
                 fcntl.flock(self._lock_file, fcntl.LOCK_EX)
                 self._connection = _connected(self._folder)
-            return self._connection.cursor()
+            cursor = self._connection.cursor()
+            self._asking += 1
+            return cursor
 
     def _open_anew(self) -> None:
         """Close the file and open it again: what DuckDB took to fill it and keeps, 100 of 331 MiB with 1,000,000 series, goes back to the system."""
         with self._opening:
-            if self._connection is not None and self._folder is not None:
-                self._connection.close()  # where nobody else has a cursor on it; else the line below finds it open as it is
+            if self._connection is not None and self._folder is not None and not self._asking:  # closing ends every cursor
+                self._connection.close()
                 self._connection = _connected(self._folder)
         give_back()
 
