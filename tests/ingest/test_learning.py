@@ -7,7 +7,8 @@ from ingest_service import Ingest
 from sqlalchemy import select
 
 from isocenter.auth import Principal, Role
-from isocenter.models import Case, CaseLabel, Label, PolicyVersion
+from isocenter.models import Case, CaseLabel, Label, PolicyVersion, Review
+from services.ingest.stages import precedents
 from services.ingest.voice import DECISIONS_MIN
 
 CASES = 56
@@ -128,3 +129,17 @@ async def test_one_decision_when_others_are_of_the_same_words_then_they_follow_i
     await ingest_here.settled(60)
     assert set(await states()) == {"review review"}
     assert answer is not None
+
+
+async def test_same_words_when_asked_of_either_catalog_then_the_waiting_are_counted(ingest: Ingest) -> None:
+    rows = []
+    for n in range(3):
+        write_ct(ingest.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=f"10{n:05}", accession=f"CT{n:05}", name=f"病人{n}", seed=n)
+        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=f"10{n:05}", name=f"病人{n}", impression=SAME[0].format(n=n + 5)))
+    table = write_table(ingest.root / "tables" / "r.csv", rows)
+    await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
+    async with ingest.resources.db.read() as session:
+        asked = list(await session.scalars(select(Review).where(Review.kind == "label")))
+        words = {str(row.proposal["wording"]) for row in asked}
+        assert await precedents.waiting(session, words, exclude=()) == dict.fromkeys(words, 3)
+        assert await precedents.waiting(session, {"w1:other"}, exclude=()) == {}

@@ -29,7 +29,7 @@ def test_phrase_bank_is_labelled_without_a_flip(bank: Path) -> None:
     rows = [line.split("\t") for line in bank.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     values = [(expected, said(disease, kind, text).value) for kind, disease, expected, text in rows]
     assert not [pair for pair in values if set(pair) == {"0", "1"}]
-    assert sum(expected == value for expected, value in values) / len(values) >= 0.96  # the fifth: mended for the rules of language only
+    assert sum(expected == value for expected, value in values) / len(values) >= (0.96 if bank.stem.endswith("_5") else 0.97)  # bank 5: blind
 
 
 @pytest.mark.parametrize(

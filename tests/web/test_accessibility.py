@@ -14,7 +14,7 @@ from test_pages import have_content
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = ("/", "/imports", "/imports/new", "/diseases/liver", "/cases/{case}", "/cases/{case}/images", "/review", "/datasets", "/datasets/new",
-         "/datasets/liver-all/1", "/servers", "/administration", "/administration?part=projects", "/administration?part=audit", "/profile",
+         "/datasets/liver-all/1", "/servers", "/administration", "/administration?part=projects", "/administration?part=audit", "/administration?part=diseases", "/profile",
          "/cases/{case}/explain", "/statistics", "/rules", "/agreement", "/datasets/liver-all", "/nowhere/at-all")  # fmt: skip
 
 

@@ -20,6 +20,7 @@ ROUTER = Path(__file__).parents[2] / "web" / "src" / "router" / "index.ts"
 PARTS = (
     "/administration?part=projects",
     "/administration?part=audit",
+    "/administration?part=diseases",
     "/statistics?by=disease",
     "/statistics?by=modality",
     "/review?kind=label",
