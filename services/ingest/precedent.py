@@ -1,6 +1,6 @@
 """Precedents: what people decided of a conclusion counts for others that are written in the same words. Pure, deterministic.
 
-Two conclusions are of the same words when nothing is left different after masking what says nothing of malignancy: sizes, dates,
+Two conclusions are of the same words when nothing is left different after masking what says nothing of malignancy: sizes within a band, dates,
 counts, picture numbers, sides, item numbers, marks and the request for clinical correlation (rules/precedent.toml). Whatever else is
 added, left out or exchanged - a negation, a doubt, an organ, a category - makes another wording: there is no "nearly the same".
 """
@@ -27,6 +27,7 @@ OTHERWISE = "decided-otherwise"  # the rules are sure of one class, people decid
 CONTRADICT = "decided-contradict"  # people decided differently of the same words
 AGAINST_MIN = 2  # equal decisions it takes where the rules lean the other way
 PRIOR, PRIOR_RIGHT = 20.0, 19.6  # what is assumed of equal words before decisions show it: 98 of 100 are decided alike
+_EXTENT = re.compile(r"(\d+(?:\.\d+)?)[ -]?(mm|cm|毫米|厘米)?")
 OF_MALIGNANCY = frozenset(("0", "1"))  # the only classes that follow words: sizes are masked, and every other scheme may hang on them
 # questions that are not of these words alone: another text, a link or a second look at the patient answers them
 _NEVER = ("link-unsure", "no-report", "not-read", "contradicts", "nondiagnostic", "no-conclusion", "other-organ")
@@ -43,16 +44,25 @@ class Decided:
 
 
 @lru_cache(maxsize=1)
-def _masks() -> tuple[str, tuple[tuple[re.Pattern[str], str], ...]]:
+def _masks() -> tuple[str, tuple[tuple[re.Pattern[str], str, tuple[float, ...]], ...]]:
     body = tomllib.loads(files("services.ingest").joinpath("rules/precedent.toml").read_text("utf-8"))
-    return f"w{body['number']}", tuple((re.compile(mask["pattern"]), str(mask["by"])) for mask in body["masks"])
+    return f"w{body['number']}", tuple((re.compile(mask["pattern"]), str(mask["by"]), tuple(mask.get("bands", ()))) for mask in body["masks"])
+
+
+def _band(text: str, bands: tuple[float, ...]) -> int:
+    """How many of ``bands`` (mm) the largest extent in ``text`` reaches; a number takes the unit that follows it next."""
+    scale, largest = 1.0, 0.0
+    for number, unit in reversed(_EXTENT.findall(text)):
+        scale = {"": scale, "cm": 10.0, "厘米": 10.0}.get(unit, 1.0)
+        largest = max(largest, float(number) * scale)
+    return sum(largest >= limit for limit in bands)
 
 
 def masked(text: str) -> str:
     """The words of a conclusion without what differs between patients; sides become the first and the second named."""
     made = legible(text).text
-    for pattern, by in _masks()[1]:
-        made = pattern.sub(by, made)
+    for pattern, by, bands in _masks()[1]:
+        made = pattern.sub((lambda match, by=by, bands=bands: f"{by[:-1]}{_band(match[0], bands)}›") if bands else by, made)
     sides: dict[str, str] = {}
     made = re.sub(r"‹([lr])›", lambda match: sides.setdefault(match[1], f"‹side{len(sides) + 1}›"), made)
     made = re.sub(r"\s*[。；;]+\s*|\.(?=\s|$)", ". ", re.sub(r"\s*[，,]\s*", ", ", made))  # a stop ends a negation, a comma may not
@@ -72,7 +82,7 @@ def wording(text: str, beside: Iterable[str] = ()) -> str:
 def followed(case: CaseLabel, classes: Iterable[str]) -> bool:
     """Whether decisions count for this case under a scheme with these classes when its words are the same.
 
-    Malignancy alone: "5 mm" and "50 mm" are the same words, so a T or M stage, a Lung-RADS category or a site's own scheme never follow.
+    Malignancy alone: "16 mm" and "19 mm" are the same words, so a T or M stage, a Lung-RADS category or a site's own scheme never follow.
     """
     return case.reason != TOLD and frozenset(classes) == OF_MALIGNANCY
 

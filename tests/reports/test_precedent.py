@@ -20,8 +20,8 @@ def known(*values: str, text: str = SAID) -> Precedents:
 @pytest.mark.parametrize(
     "same",
     [
-        "imaging: 肝右叶30mm结节，快进快出，肝癌不除外",
-        "imaging: 1、肝左叶 2.5×1.8cm结节，快进快出，肝癌不除外。",
+        "imaging: 肝右叶18mm结节，快进快出，肝癌不除外",
+        "imaging: 1、肝左叶 1.5×1.2cm结节，快进快出，肝癌不除外。",
         "imaging: 肝右葉12mm結節，快進快出，肝癌不除外。",
     ],
 )
@@ -36,6 +36,8 @@ def test_wording_when_size_side_number_or_script_differ_then_it_is_the_same(same
         "imaging: 肝右叶12mm结节，快进快出，肝癌可除外。",
         "imaging: 肝右叶12mm结节，快进快出，肝癌不除外。肺癌术后。",
         "imaging: 肝右叶12mm结节，快进快出，肝癌。",
+        "imaging: 肝右叶5mm结节，快进快出，肝癌不除外。",
+        "imaging: 肝右叶3.1×0.9cm结节，快进快出，肝癌不除外。",
         "imaging: 脾12mm结节，快进快出，肝癌不除外。",
         "pathology: 肝右叶12mm结节，快进快出，肝癌不除外。",
         "imaging: 肝右叶12mm结节，快进快出，肝癌不除外？",
@@ -107,7 +109,7 @@ def test_confidence_when_the_same_words_were_decided_differently_falls_below_wha
 
 
 def test_schemes_when_their_class_may_hang_on_size_then_no_decision_is_followed() -> None:
-    assert wording("imaging: 右肺5mm结节") == wording("imaging: 右肺50mm结节")  # what makes the next lines necessary
+    assert wording("imaging: 右肺11mm结节") == wording("imaging: 右肺1.9cm结节")  # what makes the next lines necessary
     schemes = [scheme for disease in load_diseases() for scheme in disease.schemes]
     told = CaseLabel("1", 0.9, "", TOLD)
     for scheme in schemes:
