@@ -59,7 +59,7 @@ check: setup ## Lint and type-check: ruff, mypy strict, import-linter, eslint, v
 
 screenshots: setup ## Take the pictures of docs/user-guide anew, from the running product in Chromium
 	@deploy/setup/system.sh test
-	@$(PY) deploy/demo/screenshots.py $(ARGS)
+	@$(PY) deploy/guide/screenshots.py $(ARGS)
 
 bench: setup ## List the benchmarks; run one: make bench ARGS=reports
 	@if [ -n "$(ARGS)" ]; then $(PY) -m benchmarks.$(ARGS); else cat benchmarks/README.md; fi

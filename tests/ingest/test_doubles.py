@@ -167,7 +167,7 @@ async def test_undo_when_taken_back_then_the_question_comes_next_and_the_order_s
     rows = []
     for n in range(4):
         write_ct(ingest_here.root / "images" / f"{n}.dcm", uid=f"1.2.{n}", patient_id=f"100000{n}", accession=f"CT{n}", name=f"张{n}", seed=n)
-        rows.append(imaging_row(accession=f"CT{n}", patient_id=f"100000{n}", name=f"张{n}", impression=f"肝右叶{n + 5}mm结节，性质待定，肝癌不除外。"))
+        rows.append(imaging_row(accession=f"CT{n}", patient_id=f"100000{n}", name=f"张{n}", impression=f"肝右叶结节，CT值{n + 30}HU，性质待定，肝癌不除外。"))
     table = write_table(ingest_here.root / "tables" / "r.csv", rows)
     await ingest_here.run(ingest_here.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
     order = [item["key"] for item in (await ingest_here.call("GET", "/reviews", params={"kind": "label"}))["items"]]

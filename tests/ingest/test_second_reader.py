@@ -22,7 +22,7 @@ async def imported(ingest: Ingest) -> None:
     for n in range(CASES):
         number, name = f"10{n:05}", f"病人{chr(0x4E00 + n)}"
         write_ct(ingest.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=number, accession=f"CT{n:05}", name=name, seed=n)
-        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=number, name=name, impression=f"肝右叶{n + 5}mm结节，肝癌不除外，建议进一步检查。"))
+        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=number, name=name, impression=f"肝右叶结节，CT值{n + 30}HU，肝癌不除外，建议进一步检查。"))
     table = write_table(ingest.root / "tables" / "r.csv", rows)
     await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
 
