@@ -99,7 +99,7 @@ async def test_one_decision_when_others_are_of_the_same_words_then_they_follow_i
     for n in range(6):
         name = f"病人{chr(0x4E00 + n)}"
         write_ct(ingest_here.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=f"10{n:05}", accession=f"CT{n:05}", name=name, seed=n)
-        text = SAME[min(n, 2) if n < 3 else n % 2].format(n=n + 5)
+        text = SAME[min(n, 2) if n < 3 else n % 2].format(n=n + 11)
         rows.append(imaging_row(accession=f"CT{n:05}", patient_id=f"10{n:05}", name=name, impression=text))
     table = write_table(ingest_here.root / "tables" / "r.csv", rows)
     await ingest_here.run(ingest_here.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
@@ -135,7 +135,7 @@ async def test_same_words_when_asked_of_either_catalog_then_the_waiting_are_coun
     rows = []
     for n in range(3):
         write_ct(ingest.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=f"10{n:05}", accession=f"CT{n:05}", name=f"病人{n}", seed=n)
-        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=f"10{n:05}", name=f"病人{n}", impression=SAME[0].format(n=n + 5)))
+        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=f"10{n:05}", name=f"病人{n}", impression=SAME[0].format(n=n + 11)))
     table = write_table(ingest.root / "tables" / "r.csv", rows)
     await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
     async with ingest.resources.db.read() as session:
