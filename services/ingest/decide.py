@@ -77,8 +77,8 @@ async def undo(session: AsyncSession, who: Principal, review: Review) -> None:
     if decision.undo is None:
         raise Conflict("This answer removed bytes or started work that cannot be taken back; reopen the case's label or import again.")
     await _put_back(session, decision.undo)
-    if review.kind == "label":
-        await precedents.followers_again(session, review)
+    if review.kind == "label" and (pointer := decision.undo.get("case_label")):
+        await precedents.label_again(session, review, pointer["scheme_id"], settled=True)
     decision.undone_at = now()
     review.state = "open"
     review.revision += 1
@@ -172,7 +172,7 @@ async def _label(session: AsyncSession, _resources: Resources, who: Principal, r
     await session.flush()
     await thresholds.learn(session, scheme)
     await voices.ask_again(session, scheme)
-    await precedents.ask_again(session, review)
+    await precedents.label_again(session, review, scheme.id, settled=await precedents.contradicted(session, review, scheme.id, value))
     await second.ask_second(session, review, who.name)
     return {"case_label": before}
 
@@ -315,9 +315,11 @@ async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: Labe
     """A new question about a case's label, whatever counts now; the old answer stays in history."""
     pointer = await session.get(CaseLabel, (case.id, scheme.id))
     count = len(list(await session.scalars(select(Review.id).where(Review.case_id == case.id, Review.kind == "label"))))
+    counted = await session.get(Label, pointer.label_id) if pointer is not None else None
     proposal = {
         "case_key": case.key,
         "scheme": scheme.code,
+        "wording": next((str(item["wording"]) for item in counted.evidence if item.get("wording")), "") if counted is not None else "",
         "value": "",
         "current": pointer.value if pointer else "",
         "confidence": 0.0,

@@ -129,6 +129,55 @@ async def test_one_decision_when_others_are_of_the_same_words_then_they_follow_i
     await ingest_here.settled(60)
     assert set(await states()) == {"review review"}
     assert answer is not None
+    async with ingest_here.resources.db.read() as session:  # and each of them is asked again
+        asked = await session.scalars(select(Review.case_id).where(Review.kind == "label", Review.state == "open"))
+        assert len(set(asked)) == 6
+
+
+async def test_decisions_when_they_contradict_each_other_then_what_followed_the_first_is_asked_until_one_is_undone(ingest: Ingest) -> None:
+    rows = []
+    for n in range(4):
+        write_ct(ingest.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=f"10{n:05}", accession=f"CT{n:05}", name=f"病人{n}", seed=n)
+        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=f"10{n:05}", name=f"病人{n}", impression=SAME[0].format(n=n + 11)))
+    table = write_table(ingest.root / "tables" / "r.csv", rows)
+    await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
+
+    async def states() -> list[str]:
+        async with ingest.resources.db.read() as session:
+            told = await session.execute(select(CaseLabel.value, CaseLabel.state))
+            return sorted(f"{value} {state}" for value, state in told.tuples())
+
+    async def asked() -> int:
+        async with ingest.resources.db.read() as session:
+            return len(set(await session.scalars(select(Review.case_id).where(Review.kind == "label", Review.state == "open"))))
+
+    ingest.who = Principal(3, "ben", Role.REVIEWER)
+    on_screen = await ingest.call("POST", "/reviews/next", {"kind": "label"})
+    ingest.who = Principal(2, "anna", Role.REVIEWER)
+    first = await ingest.call("POST", "/reviews/next", {"kind": "label"})
+    answer = await ingest.call("POST", f"/reviews/{first['key']}/decision", {"value": "1", "revision": first["revision"]})
+    if answer["next"]:
+        await ingest.call("POST", f"/reviews/{answer['next']['key']}/release", status=204)
+    await ingest.settled(60)
+    followed = await states()
+    assert followed[0] == "1 decided"
+    assert "review review" in followed  # ben has it on the screen
+    assert "1 sure" in followed
+    ingest.who = Principal(3, "ben", Role.REVIEWER)
+    await ingest.call("POST", f"/reviews/{on_screen['key']}/decision", {"value": "0", "revision": on_screen["revision"]})
+    await ingest.settled(60)
+    assert (await states(), await asked()) == (["0 decided", "1 decided", "review review", "review review"], 2)
+    await ingest.call("POST", f"/reviews/{on_screen['key']}/undo")
+    await ingest.settled(60)
+    assert (await states()).count("1 sure") == 2
+    assert await asked() == 1
+    # a sure label that is asked about again and answered otherwise: what followed the same decision is asked about
+    async with ingest.resources.db.read() as session:
+        key = (await session.scalars(select(Case.key).join(CaseLabel, CaseLabel.case_id == Case.id).where(CaseLabel.state == "sure").limit(1))).one()
+    again = await ingest.call("POST", f"/cases/{key}/labels/reopen", {"scheme": "malignancy"})
+    await ingest.call("POST", f"/reviews/{again['key']}/decision", {"value": "0", "revision": again["revision"]})
+    await ingest.settled(60)
+    assert "1 sure" not in await states()
 
 
 async def test_same_words_when_asked_of_either_catalog_then_the_waiting_are_counted(ingest: Ingest) -> None:

@@ -75,9 +75,9 @@ async def next_review(opened: Opened, who: Reviewer, body: NextReview) -> Review
     return found if found is not None else Response(status_code=204)
 
 
-async def _next(opened: Resources, account: str, kind: str | None, disease: str | None) -> ReviewView | None:
+async def _next(opened: Resources, account: str, kind: str | None, disease: str | None, settling: str = "") -> ReviewView | None:
     async with opened.db.write() as session:
-        row = await reviews.lease_next(session, account, kind=kind, disease=disease, allowed=second.not_by(account))
+        row = await reviews.lease_next(session, account, kind=kind, disease=disease, allowed=second.not_by(account), settling=settling)
         return await evidence.view(session, row, full=True) if row is not None else None
 
 
@@ -153,7 +153,7 @@ async def decision(request: Request, opened: Opened, who: Reviewer, key: str, bo
         await session.flush()
         view = await evidence.view(session, review, full=False)
     request.app.state.coordinator.wake()
-    return DecisionResult(review=view, next=await _next(opened, who.name, view.kind, view.disease))
+    return DecisionResult(review=view, next=await _next(opened, who.name, view.kind, view.disease, str(view.proposal.get("wording") or "")))
 
 
 @router.post("/reviews/{key}/undo")

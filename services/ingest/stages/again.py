@@ -12,15 +12,19 @@ from services.ingest.identity import ImportCapsule, ItemCapsule
 from services.ingest.records import Reading
 from services.ingest.stages import close, finish, group, label, link, read, release, scrub
 from services.ingest.stages.context import Context
-from services.ingest.store import capsules
+from services.ingest.store import capsules, reviews
 
 
 async def run(context: Context) -> None:
-    """Payload: ``items`` to process again from reading on, ``reports`` to scrub again, ``cases`` to label again, all optional."""
+    """Payload: ``items`` to process again from reading on, ``reports`` to scrub again, ``cases`` to label again, all optional;
+    ``unless_on_screen``: cases to label again too, but for those whose question somebody has on the screen by now."""
     payload = context.payload
     if items := list(payload.get("items", ())):
         await _items(context, items)
     cases = list(payload.get("cases", ()))
+    if waiting := set(payload.get("unless_on_screen", ())):
+        async with context.resources.db.read() as session:
+            cases += sorted(waiting - await reviews.on_screen(session, waiting))
     if items:
         cases += await _cases_of_items(context, items)
     if reports := list(payload.get("reports", ())):

@@ -108,7 +108,7 @@ def case_row(question: Question, answer: Answer, policy_id: int) -> dict[str, An
         "source": "rule",
         "confidence": case.confidence,
         "report_text_id": deciding[0].text_id if deciding else None,
-        "evidence": _evidence(deciding[1]) if deciding else [],
+        "evidence": [*(_evidence(deciding[1]) if deciding else []), *([{"wording": answer.wording}] if answer.wording else [])],
         "reason": case.reason[:64],
         "policy_id": policy_id or None,
         "decided_by": None,

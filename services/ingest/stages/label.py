@@ -61,7 +61,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         kept = voices.kept_voices(context.resources.db)
         unlearnt = kept.missing(decided, rules)
         taught = await _questions(session, sorted({case for values in unlearnt.values() for case in values}), chosen) if unlearnt else []
-        answered = await _answered(session, case_ids)
+        answered = await thirds.decided(session, case_ids)
     documents = {row.id: (row.code, row.definition) for row in diseases.values()}
     fresh = await _learnt(context, documents, taught, unlearnt)
     for scheme, own in unlearnt.items():
@@ -83,7 +83,7 @@ async def label(context: Context, case_ids: Sequence[int], *, last: bool) -> Non
         for disease_id, definition in definitions.items():
             body = {"disease": definition.code, "number": definition.number, "document": diseases[disease_id].definition}
             rule_sets[disease_id] = (await policies.ensure(session, "rules", definition.code, body, definition.sha256)).id
-        await write_answers(session, context, questions, answers, rule_sets)
+        await write_answers(session, context, questions, answers, rule_sets, told)
         await note_changes(session, case_ids)
 
 
@@ -119,12 +119,6 @@ async def _read(context: Context, documents: Mapping[int, tuple[str, dict[str, A
         for n, reading in zip(own, readings, strict=True):
             answers[n] = Answer(tuple((questions[n].texts[place], label) for place, label in reading.reports), reading.case)
     return answers
-
-
-async def _answered(session: AsyncSession, case_ids: Sequence[int]) -> set[tuple[int, int]]:
-    """(case, scheme) that a person decided."""
-    statement = select(CaseLabel.case_id, CaseLabel.scheme_id).where(CaseLabel.state == "decided")
-    return {(case, scheme) for case, scheme in await imports.chunked(session, statement, CaseLabel.case_id, case_ids)}
 
 
 async def _learnt(
@@ -168,7 +162,12 @@ async def _named(session: AsyncSession, definition: DiseaseDefinition, question:
 
 
 async def write_answers(
-    session: AsyncSession, context: Context, questions: Sequence[Question], answers: Sequence[Answer], rule_sets: Mapping[int, int]
+    session: AsyncSession,
+    context: Context,
+    questions: Sequence[Question],
+    answers: Sequence[Answer],
+    rule_sets: Mapping[int, int],
+    told: Mapping[int, Precedents],
 ) -> None:
     """Append labels, move pointers, ask what is doubtful."""
     rows: list[dict[str, Any]] = []
@@ -206,7 +205,6 @@ async def write_answers(
     for answer in answers:
         if answer.wording and answer.last is not None and answer.last.value == "review":
             waiting[answer.wording] = waiting.get(answer.wording, 0) + 1
-    told = {scheme: Precedents(own) for scheme, own in (await precedents.decided(session, {q.scheme.id for q in questions})).items()}
     overruled = _overruled(questions, answers, pointers)
     for question, answer in zip(questions, answers, strict=True):
         place = (question.case_id, question.scheme.id)

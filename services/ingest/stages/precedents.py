@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import or_, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from isocenter.models import CaseLabel, Label, Review, now
-from services.ingest.precedent import Decided
+from isocenter.models import CaseLabel, CaseStudy, ImportItem, Label, Review
+from services.ingest.precedent import Decided, Precedents
 from services.ingest.store import imports
 
 DECISIONS_MAX = 5000  # the newest of a scheme
@@ -44,42 +44,56 @@ async def waiting(session: AsyncSession, words: Collection[str], exclude: Collec
     return found
 
 
-async def ask_again(session: AsyncSession, review: Review) -> None:
-    """After a decision or its undoing: label the cases whose open question has the same words again, as follow-up work of their imports."""
+async def label_again(session: AsyncSession, review: Review, scheme_id: int, *, settled: bool) -> None:
+    """After a decision or its undoing: label the cases of the same words again, as follow-up work of their imports.
+
+    Open questions always, but for those that somebody has on the screen. ``settled``: sure labels too, whether they follow decisions or
+    the rules; it takes a look at all sure labels of the scheme.
+    """
     words = str(review.proposal.get("wording") or "")
     if not words:
         return
-    rows = await session.execute(
-        select(Review.import_id, Review.case_id)
-        .where(
+    waiting = await session.execute(
+        select(Review.import_id, Review.case_id).where(
             Review.state == "open",
             Review.kind == "label",
             Review.disease_id == review.disease_id,
             Review.id != review.id,
             Review.import_id.is_not(None),
             Review.proposal["wording"].as_string() == words,
-            or_(Review.lease_account.is_(None), Review.lease_until < now()),
         )
-        .order_by(Review.id)
     )
-    await _again(session, [(i, c) for i, c in rows.tuples() if i is not None and c is not None])
+    await _again(session, {case: number for number, case in waiting.tuples() if number is not None and case is not None}, "unless_on_screen")
+    if settled:
+        await _again(session, await _settled(session, words, scheme_id), "cases")
 
 
-async def followers_again(session: AsyncSession, review: Review) -> None:
-    """After a decision was taken back: label the cases again whose label followed it."""
+async def _again(session: AsyncSession, found: Mapping[int, int], how: str) -> None:
+    """Follow-up work, ``found``: case -> import."""
+    of_import: dict[int, list[int]] = {}
+    for case, number in sorted(found.items()):
+        of_import.setdefault(number, []).append(case)
+    for number, cases in sorted(of_import.items()):
+        await imports.add_batches(session, number, imports.AGAIN, [({how: cases}, 1)])
+
+
+async def contradicted(session: AsyncSession, review: Review, scheme_id: int, value: str) -> bool:
+    """Whether this answer is another than the sure label it was asked about, or than what was decided of the same words before."""
+    words = str(review.proposal.get("wording") or "")
+    known = Precedents((await decided(session, [scheme_id])).get(scheme_id, ())).of(words)
+    sure = review.proposal.get("value") or review.proposal.get("current")  # a reopened question names what counted
+    return sure not in ("", None, "review", value) or len({one.value for one in known}) > 1
+
+
+async def _settled(session: AsyncSession, words: str, scheme_id: int) -> dict[int, int]:
+    """case -> the newest import that brought it, of sure labels given by rule or voice to these words."""
     rows = await session.execute(
-        select(CaseLabel.case_id, Label.evidence)
+        select(CaseLabel.case_id, func.max(ImportItem.import_id))
         .join(Label, Label.id == CaseLabel.label_id)
-        .where(Label.source == "model", Label.reason == "decided-like", CaseLabel.state != "decided")
+        .join(CaseStudy, CaseStudy.case_id == CaseLabel.case_id)
+        .join(ImportItem, ImportItem.study_id == CaseStudy.study_id)
+        .where(CaseLabel.scheme_id == scheme_id, CaseLabel.state == "sure", Label.source.in_(("rule", "model")))
+        .where(cast(Label.evidence, Text).contains(words, autoescape=True))
+        .group_by(CaseLabel.case_id)
     )
-    cases = [case for case, evidence in rows.tuples() if any(review.key in item.get("decisions", ()) for item in evidence)]
-    if cases and review.import_id is not None:
-        await imports.add_batches(session, review.import_id, imports.AGAIN, [({"cases": sorted(cases)}, 1)])
-
-
-async def _again(session: AsyncSession, found: list[tuple[int, int]]) -> None:
-    of_import: dict[int, set[int]] = {}
-    for import_id, case_id in found:
-        of_import.setdefault(import_id, set()).add(case_id)
-    for import_id, cases in sorted(of_import.items()):
-        await imports.add_batches(session, import_id, imports.AGAIN, [({"cases": sorted(cases)}, 1)])
+    return dict(rows.tuples().all())

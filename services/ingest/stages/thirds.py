@@ -34,19 +34,20 @@ async def spoken(resources: Resources, cases: Mapping[Place, tuple[Aggregated, s
     if address is None:
         return {}
     async with resources.db.read() as session:
-        decided = await _decided(session, cases)
+        answered = await decided(session, [case for case, _ in cases])
         known = await _said_before(session, address.model, cases)
         titles = await _titles(session, sorted({scheme for _, scheme in cases}))
-    open_places = [place for place, (case, text) in sorted(cases.items()) if place not in decided and text and case.reason != "no-report"]
+    open_places = [place for place, (case, text) in sorted(cases.items()) if place not in answered and text and case.reason != "no-report"]
     waiting = [place for place in open_places if place not in known]
     answers = await ask(address, [Asked(*titles[scheme], cases[case, scheme][1]) for case, scheme in waiting])
     said = {place: answer for place, answer in zip(waiting, answers, strict=True) if answer is not None} | known
     return {place: join(cases[place][0], said[place]) for place in open_places if place in said}
 
 
-async def _decided(session: AsyncSession, cases: Mapping[Place, Any]) -> set[Place]:
+async def decided(session: AsyncSession, case_ids: Sequence[int]) -> set[Place]:
+    """(case, scheme) that a person decided."""
     statement = select(CaseLabel.case_id, CaseLabel.scheme_id).where(CaseLabel.state == "decided")
-    return {(case, scheme) for case, scheme in await imports.chunked(session, statement, CaseLabel.case_id, [case for case, _ in cases])}
+    return {(case, scheme) for case, scheme in await imports.chunked(session, statement, CaseLabel.case_id, case_ids)}
 
 
 async def _said_before(session: AsyncSession, model: str, cases: Mapping[Place, tuple[Aggregated, str]]) -> dict[Place, Said]:

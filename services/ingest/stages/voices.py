@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.db import Database
-from isocenter.models import CaseLabel, LabelScheme, Review, now
+from isocenter.models import CaseLabel, LabelScheme, Review
 from services.ingest.store import imports
 from services.ingest.voice import DECISIONS_MIN, Example, Voice, train
 
@@ -98,7 +98,6 @@ async def ask_again(session: AsyncSession, scheme: LabelScheme) -> None:
             Review.kind == "label",
             Review.import_id.is_not(None),
             CaseLabel.state != "decided",
-            or_(Review.lease_account.is_(None), Review.lease_until < now()),
         )
         .order_by(Review.priority, Review.id)
         .limit(AGAIN_MAX)
@@ -108,4 +107,4 @@ async def ask_again(session: AsyncSession, scheme: LabelScheme) -> None:
         if import_id is not None and case_id is not None:
             waiting.setdefault(import_id, set()).add(case_id)
     for import_id, cases in sorted(waiting.items()):
-        await imports.add_batches(session, import_id, imports.AGAIN, [({"cases": sorted(cases)}, 1)])
+        await imports.add_batches(session, import_id, imports.AGAIN, [({"unless_on_screen": sorted(cases)}, 1)])

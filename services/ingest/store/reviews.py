@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from isocenter.db import for_update, upsert_ignore
 from isocenter.errors import NotFound
 from isocenter.models import Case, Disease, Review, now
+from services.ingest.store import imports
 
 LEASE = timedelta(minutes=10)
 KINDS = ("link", "label", "disease", "identifiers", "pixels", "resource", "leak", "duplicate", "sequence")
@@ -43,7 +44,7 @@ def question(kind: str, subject: str, proposal: dict[str, Any], choices: Sequenc
 
 
 async def ask(session: AsyncSession, questions: Sequence[dict[str, Any]]) -> None:
-    """Open these questions; one that was asked before (open or decided) is left as it is. Older open ones of a subject are closed."""
+    """Open these questions; one that is open or was decided is left as it is, one that was withdrawn is asked again. Other open ones are closed."""
     rows = sorted(questions, key=lambda row: (row["kind"], row["subject"], row["question_sha"]))
     for row in rows:
         await session.execute(
@@ -51,11 +52,14 @@ async def ask(session: AsyncSession, questions: Sequence[dict[str, Any]]) -> Non
             .where(Review.kind == row["kind"], Review.subject == row["subject"], Review.state == "open", Review.question_sha != row["question_sha"])
             .values(state="closed", revision=Review.revision + 1)
         )
+        same = (Review.kind == row["kind"], Review.subject == row["subject"], Review.question_sha == row["question_sha"])
+        await session.execute(
+            update(Review).where(*same, Review.state == "closed").values(state="open", revision=Review.revision + 1, priority=row["priority"])
+        )
         if row["kind"] == "label":  # the same question may press more or less than when it was asked first
             await session.execute(
                 update(Review)
-                .where(Review.kind == "label", Review.subject == row["subject"], Review.question_sha == row["question_sha"], Review.state == "open")
-                .where(Review.priority != row["priority"])
+                .where(*same, Review.state == "open", Review.priority != row["priority"])
                 .values(priority=row["priority"])
             )
     await upsert_ignore(session, Review.__table__, rows)
@@ -99,9 +103,18 @@ def queue(*, kind: str | None, disease: str | None, import_id: int | None, state
 
 
 async def lease_next(
-    session: AsyncSession, account: str, *, kind: str | None, disease: str | None, allowed: ColumnElement[bool] | None = None
+    session: AsyncSession,
+    account: str,
+    *,
+    kind: str | None,
+    disease: str | None,
+    allowed: ColumnElement[bool] | None = None,
+    settling: str = "",
 ) -> Review | None:
-    """The next open question nobody else is at, leased to this account for ten minutes; ``allowed``: which it may answer."""
+    """The next open question nobody else is at, leased to this account for ten minutes.
+
+    allowed: which it may answer; settling: the wording that was just decided: questions of it come last, as they are about to be settled.
+    """
     moment = now()
     free = or_(Review.lease_account.is_(None), Review.lease_account == account, Review.lease_until < moment)
     waiting = queue(kind=kind, disease=disease, import_id=None, state="open").where(free)
@@ -110,6 +123,9 @@ async def lease_next(
     # What this account is at comes first, so that an undone answer is the next question and not somewhere in the queue.
     own = waiting.where(Review.lease_account == account, Review.lease_until >= moment).limit(1)
     review: Review | None = await session.scalar(for_update(own, session, skip_locked=True))
+    if review is None and settling:
+        others = waiting.where(func.coalesce(Review.proposal["wording"].as_string(), "") != settling)
+        review = await session.scalar(for_update(others.limit(1), session, skip_locked=True))
     if review is None:
         review = await session.scalar(for_update(waiting.limit(1), session, skip_locked=True))
     if review is not None:
@@ -122,6 +138,12 @@ async def take(session: AsyncSession, review: Review, account: str) -> None:
     others = update(Review).where(Review.lease_account == account, Review.id != review.id, Review.state == "open")
     await session.execute(others.values(lease_account=None, lease_until=None))
     review.lease_account, review.lease_until = account, now() + LEASE
+
+
+async def on_screen(session: AsyncSession, case_ids: Collection[int]) -> set[int]:
+    """Those of these cases whose label question somebody is at."""
+    statement = select(Review.case_id).where(Review.kind == "label", Review.state == "open", Review.lease_until >= now())
+    return {case for (case,) in await imports.chunked(session, statement, Review.case_id, list(case_ids)) if case is not None}
 
 
 async def counts(session: AsyncSession) -> tuple[dict[str, int], dict[str, int]]:
