@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from rapidfuzz import process
-from sqlalchemy import ColumnElement, Double, and_, cast, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Double, Select, and_, cast, exists, false, func, or_, select
 from sqlalchemy.orm import aliased
 
 from isocenter.auth import Principal
@@ -318,8 +318,8 @@ def series_where(query: Filter) -> list[ColumnElement[bool]]:
 def cases_where(query: Filter, principal: Principal, *, scheme_id: int | None = None, series_state: str | None = None) -> list[ColumnElement[bool]]:
     """Conditions on the Case of a query, without ``grants.visible_to``: the caller adds it.
 
-    Only series this account may see count. ``scheme_id`` limits label conditions to one scheme, ``series_state``
-    series to ``visible`` ones.
+    Only series this account may see count. ``scheme_id`` limits label conditions to one scheme (else to the one
+    the query names, or the first of each disease), ``series_state`` series to ``visible`` ones.
     """
     found = conditions(query, Grain.CASE)
     if query.asks(Grain.LABEL):
@@ -329,6 +329,11 @@ def cases_where(query: Filter, principal: Principal, *, scheme_id: int | None = 
     if query.asks(Grain.REPORT):
         found.append(_has_report(query, principal))
     return found
+
+
+def first_schemes() -> Select[int]:
+    """The first active scheme of each disease: what a label is of where no scheme is named. "1" is a class of many schemes."""
+    return select(func.min(LabelScheme.id)).where(LabelScheme.active.is_(True)).group_by(LabelScheme.disease_id)
 
 
 def has_series(principal: Principal, *where: ColumnElement[bool], state: str | None = None) -> ColumnElement[bool]:
@@ -349,6 +354,8 @@ def _has_label(query: Filter, scheme_id: int | None) -> ColumnElement[bool]:
     labels = labels.where(CaseLabel.case_id == Case.id).correlate(Case)
     if scheme_id is not None:
         labels = labels.where(CaseLabel.scheme_id == scheme_id)
+    elif "scheme" not in query.names():
+        labels = labels.where(CaseLabel.scheme_id.in_(first_schemes()))
     unlabelled = ~labels.where(*conditions(query.without("label", "label_state", "label_source"), Grain.LABEL)).exists()
     wanted = labels.where(*conditions(query, Grain.LABEL, skip=("label_state",)))
     if kept := [state for state in states if state != "none"]:

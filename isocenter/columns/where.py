@@ -17,18 +17,19 @@ from isocenter.auth import Permission, Principal
 from isocenter.columns.rows import IMAGES, code_column, quoted
 from isocenter.grants import granted_diseases, granted_versions
 from isocenter.models import DatasetVersion, Disease
-from isocenter.search import ATTRIBUTES, Attribute, Filter, Grain, Kind, Value
+from isocenter.search import ATTRIBUTES, Attribute, Filter, Grain, Kind, Value, first_schemes
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an account may see, as ids: everything, or these diseases and dataset versions."""
+    """What an account may see, as ids: everything, or these diseases and dataset versions; and which schemes labels are of."""
 
     everything: bool
     held: bool  # pixels no reviewer has looked at yet
     reads: bool = True
     diseases: tuple[int, ...] = ()
     versions: tuple[int, ...] = ()
+    schemes: tuple[int, ...] = ()  # the first active one of each disease: what a label is of where no scheme is named
 
 
 @dataclass(slots=True)
@@ -54,14 +55,15 @@ class Where:
 
 
 async def view_of(session: AsyncSession, principal: Principal) -> View:
-    """The grants of an account as they stand now."""
+    """The grants of an account and the first schemes as they stand now."""
+    schemes = tuple(sorted(await session.scalars(first_schemes())))
     if principal.sees_all_diseases:
-        return View(True, principal.may(Permission.REVIEW))
+        return View(True, principal.may(Permission.REVIEW), schemes=schemes)
     if not principal.may(Permission.READ_CATALOG):
         return View(False, False, False)
     diseases = await session.scalars(select(Disease.id).where(Disease.id.in_(granted_diseases(principal))))
     versions = await session.scalars(select(DatasetVersion.id).where(DatasetVersion.id.in_(granted_versions(principal))))
-    return View(False, False, True, tuple(sorted(diseases)), tuple(sorted(versions)))
+    return View(False, False, True, tuple(sorted(diseases)), tuple(sorted(versions)), schemes)
 
 
 def _listed(ids: Iterable[int]) -> str:
@@ -175,7 +177,7 @@ def cases_in(query: Filter, view: View, *, prefix: str = "", deleted: bool = Fal
     if prefix:
         where.add('starts_with(c."case", ?)', prefix)
     if _asks(query, skip, Grain.LABEL):
-        where.extend(_has_label(query, skip))
+        where.extend(_has_label(query, view, skip))
     if _asks(query, skip, Grain.SERIES, Grain.STACK):
         rows = images_in(query, view, skip=skip)
         where.add(f"c.case_id IN (SELECT i.case_id FROM images i WHERE {rows.sql})", *rows.values)
@@ -190,7 +192,7 @@ def cases_in(query: Filter, view: View, *, prefix: str = "", deleted: bool = Fal
     return where
 
 
-def labels_in(query: Filter, *, skip: Sequence[str] = ()) -> Where:
+def labels_in(query: Filter, view: View, *, skip: Sequence[str] = ()) -> Where:
     """Rows of ``labels l`` that meet what the filter asks of labels ("none" is the absence of a row)."""
     where = conditions(query, Grain.LABEL, "l", skip=(*skip, "label_state"))
     states = () if "label_state" in skip else dict(query.terms).get("label_state", ())
@@ -198,21 +200,28 @@ def labels_in(query: Filter, *, skip: Sequence[str] = ()) -> Where:
         where.add(f"l.label_state IN ({', '.join('?' * len(kept))})", *kept)
     if states == ("none",):
         where.add("false")
-    return where
+    return where.extend(_of_scheme(query, view, skip))
 
 
-def unlabelled(query: Filter, *, skip: Sequence[str] = ()) -> Where:
+def _of_scheme(query: Filter, view: View, skip: Sequence[str]) -> Where:
+    """Nothing where the scheme is named or asked for, else the first of each disease."""
+    if "scheme" in query.names() or "scheme" in skip:
+        return Where()
+    return Where().add(f"l.scheme_id IN ({', '.join(map(str, view.schemes)) or 'NULL'})")
+
+
+def unlabelled(query: Filter, view: View, *, skip: Sequence[str] = ()) -> Where:
     """Cases without a label in the schemes asked for."""
-    rows = conditions(query, Grain.LABEL, "l", skip=(*skip, "label", "label_state", "label_source"))
+    rows = conditions(query, Grain.LABEL, "l", skip=(*skip, "label", "label_state", "label_source")).extend(_of_scheme(query, view, skip))
     return Where().add(f"c.case_id NOT IN (SELECT l.case_id FROM labels l WHERE {rows.sql})", *rows.values)
 
 
-def _has_label(query: Filter, skip: Sequence[str]) -> Where:
-    rows = labels_in(query, skip=skip)
+def _has_label(query: Filter, view: View, skip: Sequence[str]) -> Where:
+    rows = labels_in(query, view, skip=skip)
     labelled = f"c.case_id IN (SELECT l.case_id FROM labels l WHERE {rows.sql})"
     states = () if "label_state" in skip else dict(query.terms).get("label_state", ())
     none_fits = "none" in states and not (query.names() - set(skip)) & {"label", "label_source"}
     if not (none_fits or query.include_null):
         return Where().add(labelled, *rows.values)
-    without = unlabelled(query, skip=skip)
+    without = unlabelled(query, view, skip=skip)
     return Where().add(f"{labelled} OR {without.sql}", *rows.values, *without.values)

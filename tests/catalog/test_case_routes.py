@@ -7,7 +7,8 @@ from catalog.rows import Person, Shot, add_resource, open_site
 from sqlalchemy import func, select
 
 from isocenter.auth import Role
-from isocenter.models import AuditEvent, Case, CatalogRevision, FilledValue
+from isocenter.changes import note_changes
+from isocenter.models import AuditEvent, Case, CaseLabel, CatalogRevision, FilledValue, Label, LabelScheme
 
 PEOPLE = (
     Person("LIV-000001", age=45, reports=("imaging", "pathology"), shots=(Shot(), Shot("MR", thickness_mm=5, sequences=("T1", "T2")))),
@@ -44,6 +45,29 @@ async def test_list_with_get_filters_gives_matching_cases_in_key_order(site):
         answer = await admin.get("/api/v1/cases", params={"disease": "liver", "modality": ["CT", "MR"], "age_gte": 40, "age_lte": 80})
         assert [item["key"] for item in answer.json()["items"]] == ["LIV-000001", "LIV-000002"]
         assert [item["key"] for item in (await admin.get("/api/v1/cases", params={"q": "LUN"})).json()["items"]] == ["LUN-000001"]
+
+
+async def test_label_when_no_scheme_is_named_then_it_is_of_the_first_one(site):
+    async with site.resources.db.write() as session:  # a grade that is called as the class of malignancy is
+        case = (await session.scalars(select(Case).where(Case.key == "LIV-000002"))).one()
+        scheme = LabelScheme(disease_id=case.disease_id, code="grade", title_en="grade", title_zh="分级")
+        session.add(scheme)
+        await session.flush()
+        label = Label(fingerprint="f" * 64, case_id=case.id, scheme_id=scheme.id, value="1", source="rule", confidence=1.0, evidence=[])
+        session.add(label)
+        await session.flush()
+        session.add(CaseLabel(case_id=case.id, scheme_id=scheme.id, label_id=label.id, value="1", state="sure"))
+        await note_changes(session, [case.id])
+    async with site.client() as admin:
+        malignant = {"terms": {"label": ["1"], "disease": ["liver"]}}
+        graded = {"terms": {"label": ["1"], "scheme": ["grade"]}}
+        for query, keys in ((malignant, ["LIV-000001", "LIV-000003"]), (graded, ["LIV-000002"])):
+            assert await find(admin, **query) == keys
+            assert (await admin.post("/api/v1/cases/count", json={"query": query})).json()["cases"] == len(keys)
+        body = {"query": {"terms": {"disease": ["liver"]}}, "names": ["label", "scheme"]}
+        facets = (await admin.post("/api/v1/cases/facets", json=body)).json()["facets"]
+        counted = {one["name"]: {found["value"]: found["cases"] for found in one["values"]} for one in facets}
+        assert counted == {"label": {"1": 2, "0": 1}, "scheme": {"malignancy": 3, "grade": 1}}
 
 
 async def test_pages_followed_to_the_end_give_every_case_once(site):

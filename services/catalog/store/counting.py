@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from isocenter.auth import Permission, Principal
 from isocenter.columns import View, cases_in, images_in, view_of
@@ -27,15 +27,15 @@ MAX_LISTED = 500  # values of one attribute
 async def count(opened: Resources, principal: Principal, query: Filter, *, prefix: str = "", deleted: bool = False) -> CaseCount:
     """Exact numbers of a filter: series, instances and bytes are of the series that match, each counted once."""
     _check(principal, deleted)
-    view, first, _ = await _now(opened, principal)
-    work = partial(_count, query, view, first, prefix, deleted)
-    return await opened.columns.run(work, ("count", query, view, first, prefix, deleted))
+    view, _ = await _now(opened, principal)
+    work = partial(_count, query, view, prefix, deleted)
+    return await opened.columns.run(work, ("count", query, view, prefix, deleted))
 
 
 async def found_on_page(opened: Resources, principal: Principal, query: Filter, *, prefix: str, deleted: bool, after: str, limit: int) -> list[int]:
     """Row ids of the first cases behind a key that a filter finds, in the order of their keys."""
     _check(principal, deleted)
-    view, _, _ = await _now(opened, principal)
+    view, _ = await _now(opened, principal)
     where = cases_in(query, view, prefix=prefix, deleted=deleted).add('c."case" > ?', after)
     page = f'SELECT c.case_id FROM cases c WHERE {where.sql} ORDER BY c."case" LIMIT {limit}'
     return await opened.columns.run(lambda cursor: [row[0] for row in cursor.execute(page, where.values).fetchall()])
@@ -43,7 +43,7 @@ async def found_on_page(opened: Resources, principal: Principal, query: Filter, 
 
 async def facets(opened: Resources, principal: Principal, query: Filter, names: Sequence[str] = FACET_NAMES) -> Facets:
     """Values of each attribute with the cases one would find by them, the attribute's own condition put aside."""
-    view, _, active = await _now(opened, principal)
+    view, active = await _now(opened, principal)
     attributes = tuple(ATTRIBUTES[name] for name in names)
     work = partial(facets_of, Asked(query, view, active), attributes)
     return await opened.columns.run(work, ("facets", query, view, active, attributes))
@@ -51,7 +51,7 @@ async def facets(opened: Resources, principal: Principal, query: Filter, names: 
 
 async def values_of(opened: Resources, principal: Principal, attribute: Attribute, disease: str = "") -> AttributeValues:
     """The most frequent values first; a number's range instead. Only what this account may see is counted."""
-    view, _, active = await _now(opened, principal)
+    view, active = await _now(opened, principal)
     query = Filter().with_terms("disease", [disease]) if disease else Filter()
     work = partial(_facet, Asked(query, view, active), attribute)
     return await opened.columns.run(work, ("values", query, view, active, attribute))
@@ -66,25 +66,24 @@ def _check(principal: Principal, deleted: bool) -> None:
         raise NotAllowed("Only those who may restore cases see deleted ones.")
 
 
-async def _now(opened: Resources, principal: Principal) -> tuple[View, tuple[int, ...], tuple[int, ...]]:
-    """What the account may see, the first active scheme of each disease, and all active schemes: read, never copied."""
+async def _now(opened: Resources, principal: Principal) -> tuple[View, tuple[int, ...]]:
+    """What the account may see, and all active schemes: read, never copied."""
     async with opened.db.read() as session:
         view = await view_of(session, principal)
-        first = await session.scalars(select(func.min(LabelScheme.id)).where(LabelScheme.active.is_(True)).group_by(LabelScheme.disease_id))
         active = await session.scalars(select(LabelScheme.id).where(LabelScheme.active.is_(True)))
-        return view, tuple(sorted(first)), tuple(sorted(active))
+        return view, tuple(sorted(active))
 
 
 def _ids(numbers: Sequence[int]) -> str:
     return ", ".join(str(int(number)) for number in numbers) or "NULL"
 
 
-def _count(query: Filter, view: View, first: Sequence[int], prefix: str, deleted: bool, cursor: Any) -> CaseCount:
+def _count(query: Filter, view: View, prefix: str, deleted: bool, cursor: Any) -> CaseCount:
     found = cases_in(query, view, prefix=prefix, deleted=deleted)
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT c.case_id FROM cases c WHERE {found.sql}", found.values)
     by_label: dict[str, int] = defaultdict(int)
     labelled = f"""SELECT l.label, l.label_state, count(*) FROM found f
-        LEFT JOIN labels l ON l.case_id = f.case_id AND l.scheme_id IN ({_ids(first)}) GROUP BY ALL"""
+        LEFT JOIN labels l ON l.case_id = f.case_id AND l.scheme_id IN ({_ids(view.schemes)}) GROUP BY ALL"""
     for value, state, number in cursor.execute(labelled).fetchall():
         by_label["none" if state is None else "review" if state == "review" else str(value)] += number
     cases = sum(by_label.values())

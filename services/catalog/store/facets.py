@@ -118,7 +118,7 @@ def _rows(asked: Asked, attribute: Attribute, cases: Where | None, total: int | 
     counts = [ValueCount(value=value, cases=number) for value, number, _ in found[:limit]]
     if attribute.name == "label_state" and not asked.query.names() & {"label", "label_source"}:
         others = asked.query.without("label", "label_state", "label_source", "scheme")
-        where = cases_in(others, asked.view).extend(unlabelled(asked.query, skip=("label_state",)))
+        where = cases_in(others, asked.view).extend(unlabelled(asked.query, asked.view, skip=("label_state",)))
         if none := _number(cursor, f"SELECT count(*) FROM cases c WHERE {where.sql}", where.values):
             counts.append(ValueCount(value="none", cases=none))
     return AttributeValues(name=attribute.name, values=counts, missing=total - having, more=len(found) > limit)
@@ -130,7 +130,7 @@ def _source(asked: Asked, attribute: Attribute) -> tuple[Where, str]:
     if attribute.grain is Grain.CASE:
         return Where(), "SELECT c.* FROM cases c"
     if attribute.grain is Grain.LABEL:
-        return labels_in(asked.query, skip=skip).add(f"l.scheme_id IN ({', '.join(map(str, asked.active)) or 'NULL'})"), "SELECT l.* FROM labels l"
+        return labels_in(asked.query, asked.view, skip=skip).add(f"l.scheme_id IN ({', '.join(map(str, asked.active)) or 'NULL'})"), "SELECT l.* FROM labels l"
     if attribute.grain is Grain.REPORT:
         return seen_reports(asked.view).extend(conditions(asked.query, Grain.REPORT, "r", skip=skip)), "SELECT r.* FROM reports r"
     return images_in(asked.query, asked.view, skip=skip), "SELECT i.* FROM images i"

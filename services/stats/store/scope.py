@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from isocenter.auth import Principal
@@ -14,7 +14,7 @@ from isocenter.columns import View, view_of
 from isocenter.errors import InvalidInput, NotFound
 from isocenter.grants import datasets_visible_to
 from isocenter.models import Dataset, DatasetVersion, LabelScheme, Patient
-from isocenter.search import Filter, Grain, parse_filter
+from isocenter.search import Filter, Grain, first_schemes, parse_filter
 
 EVERYTHING = Filter()
 
@@ -66,7 +66,7 @@ def filter_of(document: str, disease: str, modality: str) -> Filter:
 
 async def scope_of(session: AsyncSession, principal: Principal, asked: Asked) -> Scope:
     """NotFound for a version this account may not see, withdrawn ones among them."""
-    chosen = select(func.min(LabelScheme.id)).where(LabelScheme.active).group_by(LabelScheme.disease_id)
+    chosen = first_schemes()
     if asked.scheme:
         chosen = chosen.where(LabelScheme.code == asked.scheme)
     schemes = tuple(sorted(await session.scalars(chosen)))
