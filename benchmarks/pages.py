@@ -23,16 +23,9 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from deploy.demo.chromium import FLAGS
 from deploy.demo.server import Server, free_port_from
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-)
 ROUNDS = 5
 ROUTES = ("/imports", "/review", "/datasets", "/diseases/liver", "/statistics", "/servers", "/administration", "/")
 

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
+from deploy.demo.chromium import FLAGS
 from deploy.demo.sample import make_sample
 from deploy.demo.server import Server, free_port_from
 
@@ -30,14 +31,6 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "user-guide"
 MOST_BYTES = 150_000
 WIDTH_PX, HEIGHT_PX = 1360, 850
 STEP_MS, IMPORT_MS = 60_000, 600_000
-FLAGS = (
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-)
 
 _ENGLISH = "Take this folder|Add all|Add hospital|Add|Start import|Freeze|New token|Create|City hospital"
 _CHINESE = "选用此文件夹|全部添加|添加医院|添加|开始导入|冻结|新建令牌|创建|市医院"

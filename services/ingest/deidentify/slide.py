@@ -88,16 +88,21 @@ def _converted(path: Path, out: Path, facts: ImageFacts, known: KnownValues) -> 
     return _released(out, facts, ("written-as-jpeg-pyramid", "associated-images-removed"))
 
 
+def _left(after: openslide.OpenSlide, tiff: tifffile.TiffFile, known: KnownValues) -> str:
+    """A code of what may not be in a released slide, '' when nothing of it is."""
+    if after.associated_images:
+        return "associated-image-left"
+    pages: list[Any] = list(tiff.pages)
+    texts = [*after.properties.values(), *(str(tag.value) for page in pages for tag in page.tags if isinstance(tag.value, str | bytes))]
+    return "leak-suspected" if any(known.found_in(text) for text in texts) else ""
+
+
 def _checked_pyramid(before: openslide.OpenSlide, out: Path, known: KnownValues) -> str:
     """As :func:`_checked`; pixels of the finest level may differ by what JPEG costs."""
     colour = pyramid.background(before.properties)
     with openslide.OpenSlide(out) as after, tifffile.TiffFile(out) as tiff:
-        if after.associated_images:
-            return "associated-image-left"
-        pages: list[Any] = list(tiff.pages)
-        texts = [*after.properties.values(), *(str(tag.value) for page in pages for tag in page.tags if isinstance(tag.value, str | bytes))]
-        if any(known.found_in(text) for text in texts):
-            return "leak-suspected"
+        if left := _left(after, tiff, known):
+            return left
         if before.dimensions != after.dimensions:
             return "pixels-differ"
         columns, rows = before.dimensions
@@ -176,12 +181,8 @@ def _tile_plain(tiff: tifffile.TiffFile, out: Path) -> tuple[str, ...]:
 def _checked(source: Path, out: Path, vendor: str | None, known: KnownValues) -> str:
     """A code of what is wrong with the written slide, '' when nothing is."""
     with openslide.OpenSlide(out) as after, tifffile.TiffFile(out) as tiff:
-        if after.associated_images:
-            return "associated-image-left"
-        pages: list[Any] = list(tiff.pages)
-        texts = [*after.properties.values(), *(str(tag.value) for page in pages for tag in page.tags if isinstance(tag.value, str | bytes))]
-        if any(known.found_in(text) for text in texts):
-            return "leak-suspected"
+        if left := _left(after, tiff, known):
+            return left
         if vendor is None:
             with tifffile.TiffFile(source) as plain:
                 pixels = plain.pages[0].asarray()
