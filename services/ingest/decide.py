@@ -323,7 +323,7 @@ async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: Labe
         "value": "",
         "current": pointer.value if pointer else "",
         "confidence": 0.0,
-        "reason": "reopened",
+        "reason": reviews.REOPENED,
         "reports": [],
         "number": count + 1,
     }
@@ -335,7 +335,9 @@ async def reopen(session: AsyncSession, who: Principal, case: Case, scheme: Labe
         pointer.state = "review"
         pointer.revision += 1
     audit.record(session, who, "label-reopened", f"case:{case.key}", after={"scheme": scheme.code})
-    return await reviews.get(session, str(row["key"]))
+    review = await reviews.get(session, str(row["key"]))
+    await reviews.take(session, review, who.name)  # it is on their screen
+    return review
 
 
 _EFFECTS = {

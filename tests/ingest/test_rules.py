@@ -72,12 +72,12 @@ def changed(text: str, *, number: int = 2) -> str:
 
 
 async def imported(ingest: Ingest) -> None:
-    """CASES cases: half with a word the rules do not know, half plainly benign."""
+    """CASES cases: half with a word the rules do not know, half plainly benign, no two of these in the same words."""
     rows = []
     for n in range(CASES):
         number, name = f"10{n:05}", f"病人{chr(0x4E00 + n)}"
         write_ct(ingest.root / "images" / f"{n}.dcm", uid=f"1.2.3.{n}", patient_id=number, accession=f"CT{n:05}", name=name, seed=n)
-        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=number, name=name, impression=NEW_WORD + "。" if n % 2 else "肝右叶囊肿。"))
+        rows.append(imaging_row(accession=f"CT{n:05}", patient_id=number, name=name, impression=NEW_WORD + "。" if n % 2 else f"肝S{n + 2}段囊肿。"))
     table = write_table(ingest.root / "tables" / "r.csv", rows)
     view = await ingest.run(ingest.root / "images", {"path": str(table), "kind": "imaging"}, diseases=["liver"])
     assert view["state"] == "finished", view["failure"]

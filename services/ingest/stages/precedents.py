@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -63,18 +63,14 @@ async def label_again(session: AsyncSession, review: Review, scheme_id: int, *, 
             Review.proposal["wording"].as_string() == words,
         )
     )
-    await _again(session, {case: number for number, case in waiting.tuples() if number is not None and case is not None}, "unless_on_screen")
+    found = {case: number for number, case in waiting.tuples() if number is not None and case is not None}
     if settled:
-        await _again(session, await _settled(session, words, scheme_id), "cases")
-
-
-async def _again(session: AsyncSession, found: Mapping[int, int], how: str) -> None:
-    """Follow-up work, ``found``: case -> import."""
+        found |= await _settled(session, words, scheme_id)
     of_import: dict[int, list[int]] = {}
     for case, number in sorted(found.items()):
         of_import.setdefault(number, []).append(case)
     for number, cases in sorted(of_import.items()):
-        await imports.add_batches(session, number, imports.AGAIN, [({how: cases}, 1)])
+        await imports.add_batches(session, number, imports.AGAIN, [({"unless_on_screen": cases}, 1)])
 
 
 async def contradicted(session: AsyncSession, review: Review, scheme_id: int, value: str) -> bool:

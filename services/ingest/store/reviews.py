@@ -43,9 +43,14 @@ def question(kind: str, subject: str, proposal: dict[str, Any], choices: Sequenc
     }
 
 
+REOPENED = "reopened"  # reason of a label question that a person asked for
+
+
 async def ask(session: AsyncSession, questions: Sequence[dict[str, Any]]) -> None:
     """Open these questions; one that is open or was decided is left as it is, one that was withdrawn is asked again. Other open ones are closed."""
-    rows = sorted(questions, key=lambda row: (row["kind"], row["subject"], row["question_sha"]))
+    busy = await _reopened(session, [row["subject"] for row in questions if row["kind"] == "label"])
+    left = [row for row in questions if row["subject"] not in busy or row["proposal"].get("reason") == REOPENED]
+    rows = sorted(left, key=lambda row: (row["kind"], row["subject"], row["question_sha"]))
     for row in rows:
         await session.execute(
             update(Review)
@@ -63,6 +68,13 @@ async def ask(session: AsyncSession, questions: Sequence[dict[str, Any]]) -> Non
                 .values(priority=row["priority"])
             )
     await upsert_ignore(session, Review.__table__, rows)
+
+
+async def _reopened(session: AsyncSession, subjects: Sequence[str]) -> set[str]:
+    """Those whose label somebody asked about by hand and has on the screen: that answer counts, whatever would be asked of it meanwhile."""
+    reason = Review.proposal["reason"].as_string()
+    statement = select(Review.subject).where(Review.kind == "label", Review.state == "open", Review.lease_until >= now(), reason == REOPENED)
+    return {subject for (subject,) in await imports.chunked(session, statement, Review.subject, subjects)}
 
 
 async def withdraw(session: AsyncSession, kind: str, subjects: Sequence[str]) -> None:
