@@ -11,12 +11,12 @@ export function useProblemText() {
     return t(known ? key : 'problem.unexpected', { seconds: problem.retryAfterSeconds ?? 60 })
   }
 
-  /** Which input it is about, in the words of the page; the server's own sentence is English and only an extra. */
+  /** Which input it is about, in the words of the page, else by its path (a line of a rule text has no other name); the server's own sentence is English. */
   function about(problem: Problem): string {
     const field = problem.field?.split('.').pop()
     if (!field) return ''
     const key = `problemField.${field}`
-    return te(key) || te(key, 'en') ? t('problem.about', { field: t(key) }) : ''
+    return t('problem.about', { field: te(key) || te(key, 'en') ? t(key) : (problem.field ?? '') })
   }
 
   const detail = (problem: Problem): string => problem.detail
